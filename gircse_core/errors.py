@@ -1,0 +1,46 @@
+"""The errors of the model side.
+
+GircseError
+├── ModelNotFoundError     no such name, folder or hub id, or the hub cannot be reached
+├── ModelIntegrityError    weights missing, altered, or not in safetensors
+├── UnsupportedModelError  an architecture, head or adapter that this program cannot run faithfully
+├── InputError             empty text, wrong type
+└── StepCountError         refinement steps outside of what the backbone defines
+
+Every message says what happened, with the values seen, and what to do.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "GircseError",
+    "InputError",
+    "ModelIntegrityError",
+    "ModelNotFoundError",
+    "StepCountError",
+    "UnsupportedModelError",
+]
+
+
+class GircseError(Exception):
+    """Root of everything that the model side raises on purpose."""
+
+
+class ModelNotFoundError(GircseError):
+    """The model's files are not where the name says."""
+
+
+class ModelIntegrityError(GircseError):
+    """The model's files are damaged or of an unsafe format."""
+
+
+class UnsupportedModelError(GircseError):
+    """The model cannot be run faithfully."""
+
+
+class InputError(GircseError, ValueError):
+    """The text to embed is unusable."""
+
+
+class StepCountError(GircseError, ValueError):
+    """The number of refinement steps is outside of the backbone's range."""
