@@ -1,0 +1,107 @@
+"""The seam to the model: what the indexer asks of an embedder, and the one place that loads it.
+
+The only module of the indexer that imports ``gircse_core``, and only when asked for a model:
+listing, lexical search and a run over unchanged files never import torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["Embedder", "ModelInfo", "Refinement", "load_embedder", "model_info"]
+
+
+class Refinement(Protocol):
+    """One step of ``Embedder.refine``."""
+
+    @property
+    def step(self) -> int:
+        """Number of refinement steps behind the vector."""
+
+    @property
+    def vector(self) -> NDArray[np.float32]:
+        """(D,) float32, unit length."""
+
+    @property
+    def seconds(self) -> float:
+        """Time that this step alone took; the first one includes the prefill."""
+
+
+class ModelInfo(Protocol):
+    """What is known of a model without loading it (and without importing torch)."""
+
+    @property
+    def name(self) -> str:
+        """The name or folder by which it was asked for."""
+
+    @property
+    def dim(self) -> int:
+        """Width D of its vectors."""
+
+    @property
+    def min_steps(self) -> int:
+        """Smallest number of refinement steps that the model defines."""
+
+    @property
+    def max_steps(self) -> int:
+        """Largest number of refinement steps; equal to ``min_steps`` where none are trained."""
+
+    @property
+    def default_steps(self) -> int:
+        """Number of steps used when the user names none."""
+
+    @property
+    def tokenizer_file(self) -> Path:
+        """``tokenizer.json``, for chunking by the model's own tokens."""
+
+    def fingerprint(self) -> dict[str, str]:
+        """Return what decides the vectors: weights, adapter, pooling, instruction, limits."""
+
+
+class Embedder(Protocol):
+    """A loaded model."""
+
+    @property
+    def info(self) -> ModelInfo:
+        """What it is."""
+
+    def embed_queries(self, texts: Sequence[str], *, steps: int | None = None) -> NDArray[np.float32]:
+        """Return (N, D) unit vectors of queries, in input order."""
+
+    def embed_documents(
+        self, texts: Sequence[str], *, steps: int | None = None
+    ) -> NDArray[np.float32]:
+        """Return (N, D) unit vectors of documents embedded exactly as given, in input order."""
+
+    def refine(self, text: str, *, max_steps: int) -> Iterator[Refinement]:
+        """Yield a query's vector after each step from ``min_steps`` on, from one run."""
+
+
+def model_info(model: str) -> ModelInfo:
+    """Return what is known of a model without importing torch.
+
+    Raises:
+        UsageError: there is no such model here; the message names the ones there are.
+    """
+    from gircse_core.registry import resolve
+
+    return resolve(model)
+
+
+def load_embedder(model: str, *, device: str | None = None, dtype: str | None = None) -> Embedder:
+    """Load a model; takes seconds.
+
+    Args:
+        model: a registered name, a local folder or a hub id.
+        device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``; None chooses the best there is.
+        dtype: ``"float32"`` or ``"bfloat16"``; None chooses by device and model.
+    """
+    from gircse_core import GircseEmbedder
+
+    return GircseEmbedder(model, device=device, dtype=dtype)

@@ -1,0 +1,146 @@
+"""What every store can do: the one seam between the indexer and FAISS, Qdrant or what comes next.
+
+A store is derived: it keeps payloads (text, source, page, offsets) and an index over vectors that
+the collection's ``VectorArchive`` holds. Higher scores are closer in every store. Knows no models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from indexer.documents import Chunk, Document
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from indexer.filters import Where
+
+__all__ = ["DocumentRecord", "Scored", "StoredChunk", "VectorStore"]
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentRecord:
+    """A document without its text, as lists and hits show it.
+
+    Args:
+        id: the document's UUID.
+        source: absolute path or address, as displayed.
+        title: its own title, or its file name.
+        media_type: one of ``indexer.loaders.MEDIA_TYPES``.
+        modified_at: modification time of the file, seconds since the epoch.
+        size_bytes: size of the file.
+        chunks: how many chunks it has.
+        metadata: further strings as the file states them.
+    """
+
+    id: str
+    source: str
+    title: str
+    media_type: str
+    modified_at: float
+    size_bytes: int
+    chunks: int
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredChunk:
+    """A chunk with the record of its document."""
+
+    chunk: Chunk
+    document: DocumentRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A chunk id with a score; higher is closer."""
+
+    chunk_id: str
+    score: float
+
+
+class VectorStore(Protocol):
+    """Payloads, dense search and lexical search over one collection.
+
+    Vectors are float32, unit length, (N, D); scores of dense search are cosines, scores of lexical
+    search are BM25 values above zero. Every method works on every store.
+    """
+
+    @property
+    def dim(self) -> int:
+        """Width D of the vectors."""
+
+    @property
+    def metric(self) -> Literal["cosine"]:
+        """The measure of closeness."""
+
+    def __len__(self) -> int:
+        """Return the number of searchable chunks."""
+
+    def upsert(
+        self,
+        document: Document,
+        chunks: Sequence[Chunk],
+        rows: Sequence[int],
+        *,
+        modified_at: float,
+        size_bytes: int,
+    ) -> None:
+        """Make ``chunks`` the whole content of ``document``, replacing what it had before.
+
+        Searches see either the old or the new content, never a mixture.
+
+        Args:
+            document: the document, with its text.
+            chunks: its passages, in order.
+            rows: for each chunk the row of its vector in the collection's ``VectorArchive``.
+            modified_at: modification time of the file, seconds since the epoch.
+            size_bytes: size of the file.
+
+        Raises:
+            StorageError: nothing was written, or what was written is rolled back.
+        """
+
+    def delete(self, document_ids: Sequence[str]) -> int:
+        """Remove documents with all their chunks; return how many there were. Unknown ids: none."""
+
+    def search(
+        self, vectors: NDArray[np.float32], *, top_k: int, where: Where | None = None
+    ) -> list[list[Scored]]:
+        """Return for each of the (Q, D) queries its ``top_k`` closest chunks, closest first."""
+
+    def search_text(self, text: str, *, top_k: int, where: Where | None = None) -> list[Scored]:
+        """Return the ``top_k`` chunks of highest BM25 for a query in plain words, best first."""
+
+    def vector_scores(
+        self, vector: NDArray[np.float32], chunk_ids: Sequence[str]
+    ) -> dict[str, float]:
+        """Return the exact cosine of one (D,) query with each of the given chunks."""
+
+    def text_scores(self, text: str, chunk_ids: Sequence[str]) -> dict[str, float]:
+        """Return the BM25 of a query with each of the given chunks; 0.0 where no word matches."""
+
+    def get(self, chunk_ids: Sequence[str]) -> dict[str, StoredChunk]:
+        """Return the chunks with their documents' records; unknown ids are left out."""
+
+    def documents(
+        self, *, where: Where | None = None, offset: int = 0, limit: int | None = None
+    ) -> list[DocumentRecord]:
+        """Return records ordered by source."""
+
+    def document(self, document_id: str) -> Document | None:
+        """Return a document with its text, or None when there is no such id."""
+
+    def scroll(
+        self, *, batch_size: int = 1024
+    ) -> Iterator[tuple[list[StoredChunk], NDArray[np.float32]]]:
+        """Yield every chunk once with its (N, D) vectors, in batches."""
+
+    def flush(self) -> None:
+        """Write what is derived (the index file) to disk; committed content needs no flush."""
+
+    def close(self) -> None:
+        """Flush and release files and locks; may be called twice."""
