@@ -1,0 +1,102 @@
+"""The tables of a collection's database, as numbered migrations.
+
+Knows SQL only. A migration is never edited once released: what changes is a new one at the end.
+"""
+
+from __future__ import annotations
+
+__all__ = ["APPLICATION_ID", "MIGRATIONS", "TOKENIZER"]
+
+APPLICATION_ID = 0x47495243
+"""Marks the file as a collection of this program ("GIRC")."""
+
+TOKENIZER = "porter unicode61 remove_diacritics 2 categories 'L* N* Co Mn Mc'"
+"""How FTS5 cuts and stems words. Without the categories of combining marks (Mn, Mc) it would cut
+Hindi and Thai words at every vowel sign; accents are removed all the same."""
+
+_FIRST = (
+    # One row per file that a run has seen.
+    """
+    CREATE TABLE files (
+        path BLOB PRIMARY KEY,
+        source TEXT NOT NULL,
+        document_id TEXT NOT NULL UNIQUE,
+        size INTEGER,
+        mtime_ns INTEGER,
+        sha256 TEXT,
+        state TEXT NOT NULL,
+        code TEXT,
+        message TEXT,
+        hint TEXT,
+        chunks INTEGER NOT NULL DEFAULT 0,
+        updated_at REAL NOT NULL
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX files_by_state ON files(state, source)",
+    # Numbers that belong to the collection as a whole.
+    "CREATE TABLE state (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID",
+    """
+    INSERT INTO state VALUES
+        ('change', 0),        -- raised by every transaction that changes documents
+        ('change_floor', 0),  -- row_changes is complete for changes above this one
+        ('index_token', '')   -- the index file that belongs to this database
+    """,
+    # The vector archive: which row holds the embedding of which text, and a checksum per batch.
+    "CREATE TABLE vectors (row INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE)",
+    """
+    CREATE TABLE vector_batches (
+        first_row INTEGER PRIMARY KEY,
+        rows INTEGER NOT NULL,
+        sha256 BLOB NOT NULL
+    )
+    """,
+    # Documents and their chunks. The text of a document is apart: lists never read past it.
+    """
+    CREATE TABLE documents (
+        key INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        source TEXT NOT NULL,
+        title TEXT NOT NULL,
+        media_type TEXT NOT NULL,
+        modified_at REAL NOT NULL,
+        size_bytes INTEGER NOT NULL,
+        chunks INTEGER NOT NULL,
+        metadata TEXT NOT NULL
+    )
+    """,
+    "CREATE INDEX documents_by_source ON documents(source, id)",
+    """
+    CREATE TABLE document_texts (
+        document INTEGER PRIMARY KEY REFERENCES documents(key) ON DELETE CASCADE,
+        text BLOB NOT NULL,     -- UTF-8, deflated
+        sections TEXT NOT NULL  -- JSON: [[start, end, page, [heading, …]], …]
+    )
+    """,
+    """
+    CREATE TABLE chunks (
+        key INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        document INTEGER NOT NULL REFERENCES documents(key) ON DELETE CASCADE,
+        start INTEGER NOT NULL,
+        end INTEGER NOT NULL,
+        page INTEGER,
+        row INTEGER NOT NULL
+    )
+    """,
+    "CREATE INDEX chunks_by_document ON chunks(document, row)",
+    "CREATE INDEX chunks_by_row ON chunks(row)",
+    # Archive rows that chunks began or ceased to use, for indexes that follow the database.
+    "CREATE TABLE row_changes (change INTEGER NOT NULL, row INTEGER NOT NULL)",
+    "CREATE INDEX row_changes_by_change ON row_changes(change, row)",
+    # The words. A table with its own content (not external or contentless): a deletion reads what
+    # to remove from the index itself, so index and content cannot drift apart.
+    f"""
+    CREATE VIRTUAL TABLE chunk_words USING fts5(
+        context, text, pairs, tokenize = "{TOKENIZER}"
+    )
+    """,
+    "CREATE VIRTUAL TABLE chunk_vocabulary USING fts5vocab('chunk_words', 'row')",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
+"""Entry n brings a database from version n to version n + 1."""
