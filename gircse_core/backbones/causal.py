@@ -1,0 +1,245 @@
+"""Any causal language model of transformers, with an optional PEFT adapter merged at load.
+
+The head is computed for one position only, and never after the last step. Families differ in what
+surrounds their embeddings and heads (Gemma scales, Gemma 2 caps, Granite and Cohere rescale), so
+loading compares our short cuts with the model's own forward and refuses what would not be faithful.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, DynamicCache, PreTrainedModel
+
+from gircse_core.backbones.base import Prefix
+from gircse_core.config import ModelConfig
+from gircse_core.errors import ModelIntegrityError, UnsupportedModelError
+
+__all__ = ["CausalBackbone", "CausalCache"]
+
+_PROBE_TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.15, torch.float16: 0.05}
+
+
+@dataclass(slots=True)
+class CausalCache:
+    """Keys and values of transformers, and what positions they belong to.
+
+    Args:
+        layers: transformers' own cache.
+        mask: (B, T + steps so far) int64.
+        next_position: (B,) position of the next soft token.
+    """
+
+    layers: DynamicCache
+    mask: torch.Tensor
+    next_position: torch.Tensor
+
+
+class CausalBackbone:
+    """A causal language model that writes soft tokens.
+
+    Args:
+        model: a model with a language-modelling head, in evaluation mode.
+        config: its conventions.
+
+    Raises:
+        UnsupportedModelError: its embeddings or head do more than this class reproduces.
+    """
+
+    reads_running_embedding = False
+
+    def __init__(self, model: PreTrainedModel, config: ModelConfig) -> None:
+        self.model: Any = model
+        self.config = config
+        self._decoder: Any = model.base_model
+        self._head: Any = model.get_output_embeddings()
+        embeddings: Any = model.get_input_embeddings()
+        if self._head is None or self._decoder is model:
+            raise UnsupportedModelError(
+                f"{type(model).__name__} has no separate language-modelling head; "
+                "use a checkpoint for causal language modelling."
+            )
+        self._embeddings = embeddings
+        sizes: Any = model.config.get_text_config()
+        self._cap: float | None = getattr(sizes, "final_logit_softcapping", None)
+        # Granite divides its logits by logits_scaling, Cohere multiplies them by logit_scale.
+        self._scale = getattr(sizes, "logit_scale", 1.0) / getattr(sizes, "logits_scaling", 1.0)
+        self._probe()
+
+    @classmethod
+    def load(
+        cls,
+        config: ModelConfig,
+        base: Path,
+        *,
+        adapter: Path | None = None,
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> CausalBackbone:
+        """Read a checkpoint folder and merge a PEFT adapter folder into it.
+
+        Raises:
+            ModelIntegrityError: the weights are missing, not safetensors, or do not fit.
+            UnsupportedModelError: the architecture cannot be run faithfully, or needs remote code.
+        """
+        for folder, pattern in ((base, "model*.safetensors"), (adapter, "adapter_*.safetensors")):
+            if folder is not None and not any(folder.glob(pattern)):
+                raise ModelIntegrityError(
+                    f"{folder} holds no {pattern}. Only safetensors weights are read; convert "
+                    "others with save_pretrained(..., safe_serialization=True)."
+                )
+        try:
+            model = AutoModelForCausalLM.from_pretrained(
+                base,
+                dtype=dtype,
+                use_safetensors=True,
+                trust_remote_code=False,
+                local_files_only=True,
+                low_cpu_mem_usage=True,
+            )
+        except (ValueError, KeyError) as error:
+            raise UnsupportedModelError(
+                f"transformers cannot load {base} as a causal language model: {error}"
+            ) from error
+        except OSError as error:
+            raise ModelIntegrityError(f"{base} cannot be read: {error}") from error
+        if adapter is not None:
+            model = _merge(model, adapter)
+        return cls(model.to(device).eval(), config)
+
+    @property
+    def device(self) -> torch.device:
+        """Where it runs."""
+        return self._embeddings.weight.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of its weights."""
+        return self._embeddings.weight.dtype
+
+    @property
+    def hidden_size(self) -> int:
+        """H, which is the embedding width D."""
+        return int(self._embeddings.weight.shape[1])
+
+    @property
+    def vocabulary_size(self) -> int:
+        """V."""
+        return int(self._embeddings.weight.shape[0])
+
+    def prefill(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Prefix[CausalCache]:
+        """Read (B, T) prompts once, causally."""
+        # Counted over tokens: absolute positions (GPT-2) must not depend on padding; rotary models
+        # see differences only, so this equals the published 0..T-1 over the padded row.
+        positions = (attention_mask.cumsum(dim=1) - 1).clamp(min=0)  # (B, T)
+        cache = DynamicCache(config=self.model.config)
+        hidden = self._decoder(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+        ).last_hidden_state  # (B, T, H)
+        last = _last_token(attention_mask)
+        readout = hidden[torch.arange(len(hidden), device=hidden.device), last]  # (B, H)
+        lengths = attention_mask.sum(dim=1)
+        kept = CausalCache(cache, attention_mask, next_position=lengths)
+        return Prefix(readout=readout, pooled=None, cache=kept)
+
+    def distribution(self, prefix: Prefix[CausalCache], readout: torch.Tensor) -> torch.Tensor:
+        """Return (B, V) probabilities of the next soft token, from the latest (B, H) state."""
+        logits = self._logits(readout.to(self.dtype)).float()
+        return (logits / self.config.softmax_temperature).softmax(dim=-1)
+
+    def soft_embedding(self, distribution: torch.Tensor) -> torch.Tensor:
+        """Return (B, H): the probability-weighted mean of the input embeddings."""
+        weight = self._embeddings.weight
+        # The head may be padded beyond the embedding table, or the table beyond the head.
+        width = min(weight.shape[0], distribution.shape[1])
+        mean = distribution[:, :width].to(weight.dtype) @ weight[:width]
+        scale = getattr(self._embeddings, "embed_scale", None)
+        return mean if scale is None else mean * torch.as_tensor(scale).to(mean)
+
+    def step(self, prefix: Prefix[CausalCache], soft_token: torch.Tensor) -> torch.Tensor:
+        """Append a (B, H) soft token and return its (B, H) last-layer, post-norm state."""
+        cache = prefix.cache
+        cache.mask = torch.cat([cache.mask, torch.ones_like(cache.mask[:, :1])], dim=1)
+        hidden = self._decoder(
+            inputs_embeds=soft_token[:, None],
+            attention_mask=cache.mask,
+            position_ids=cache.next_position[:, None],
+            past_key_values=cache.layers,
+            use_cache=True,
+        ).last_hidden_state  # (B, 1, H)
+        cache.next_position = cache.next_position + 1
+        return hidden[:, -1]
+
+    def naive_states(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, soft_tokens: torch.Tensor
+    ) -> torch.Tensor:
+        """Return (B, k, H) states of soft tokens from one pass over the whole sequence."""
+        count = soft_tokens.shape[1]
+        ones = torch.ones_like(attention_mask[:, :1]).expand(-1, count)
+        mask = torch.cat([attention_mask, ones], dim=1)
+        hidden = self._decoder(
+            inputs_embeds=torch.cat([self._embeddings(input_ids), soft_tokens], dim=1),
+            attention_mask=mask,
+            position_ids=(mask.cumsum(dim=1) - 1).clamp(min=0),
+            use_cache=False,
+        ).last_hidden_state
+        return hidden[:, -count:]
+
+    def _logits(self, state: torch.Tensor) -> torch.Tensor:
+        logits = self._head(state) * self._scale
+        if self._cap is not None:
+            logits = torch.tanh(logits / self._cap) * self._cap
+        return logits
+
+    @torch.no_grad()
+    def _probe(self) -> None:
+        """Compare our head and embedding with the model's own on one short prompt.
+
+        Raises:
+            UnsupportedModelError: they differ.
+        """
+        tokens = torch.tensor([[1, 2, 3]], device=self.device) % self.vocabulary_size
+        mask = torch.ones_like(tokens)
+        own = self.model(input_ids=tokens, attention_mask=mask).logits[:, -1].float()
+        ours = self._logits(self.prefill(tokens, mask).readout).float()
+        one_hot = torch.nn.functional.one_hot(tokens[0], self.vocabulary_size)
+        embedded = self.soft_embedding(one_hot.float()).float()
+        checks = {
+            "head": (own, ours),
+            "input embedding": (self._embeddings(tokens)[0].float(), embedded),
+        }
+        for part, (expected, seen) in checks.items():
+            spread = float(expected.abs().max()) or 1.0
+            error = float((expected - seen).abs().max()) / spread
+            if not error <= _PROBE_TOLERANCE.get(self.dtype, 0.15):
+                raise UnsupportedModelError(
+                    f"The {part} of {type(self.model).__name__} does more than a plain product "
+                    f"(relative difference {error:.3g}); soft tokens would be wrong. "
+                    "Please report the architecture."
+                )
+
+
+def _merge(model: PreTrainedModel, adapter: Path) -> PreTrainedModel:
+    from peft import PeftModel
+
+    try:
+        # A missing key is a warning to peft, and would leave part of the adapter random.
+        merged = PeftModel.from_pretrained(model, str(adapter), local_files_only=True)
+        return merged.merge_and_unload(safe_merge=True)
+    except (ValueError, RuntimeError, KeyError) as error:
+        raise ModelIntegrityError(
+            f"The adapter {adapter} does not fit its base model: {error}"
+        ) from error
+
+
+def _last_token(attention_mask: torch.Tensor) -> torch.Tensor:
+    """Return the (B,) index of the last real token, whichever side the padding is on."""
+    length = attention_mask.shape[1]
+    return length - 1 - attention_mask.flip(dims=[1]).argmax(dim=1)

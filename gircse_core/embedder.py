@@ -1,0 +1,238 @@
+"""The public entry: texts in, unit vectors out, with the number of refinement steps as the dial."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gircse_core.backbones.base import Backbone
+from gircse_core.backbones.prefix_encoder import PrefixEncoder
+from gircse_core.config import ModelConfig
+from gircse_core.devices import Placement, place
+from gircse_core.errors import InputError, StepCountError
+from gircse_core.generation import GenerationStep, generate
+from gircse_core.integrity import check_sha256
+from gircse_core.prompts import document_prompt, query_prompt
+from gircse_core.registry import DEFAULT_MODEL, ModelSpec, resolve
+from gircse_core.tokenization import TextTokenizer, TokenBatch
+
+__all__ = ["GircseEmbedder", "Refinement"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Refinement:
+    """One step of ``GircseEmbedder.refine``.
+
+    Args:
+        step: number of soft tokens behind the vector.
+        vector: (D,) float32, unit length.
+        seconds: time that this step alone took; the first includes the prefill.
+        words: what the step's soft token is nearest to, as (word piece, probability), most
+            probable first; empty at step 0 or when not asked for.
+    """
+
+    step: int
+    vector: NDArray[np.float32]
+    seconds: float
+    words: tuple[tuple[str, float], ...] = ()
+
+
+class GircseEmbedder:
+    """A model, loaded and ready. May be used from several threads.
+
+    Args:
+        model: a name of ours, a folder, or ``owner/model`` on a hub; one already resolved is taken
+            as it is.
+        device: torch's name for a device; None chooses.
+        dtype: ``float32``, ``bfloat16`` or ``float16``; None chooses.
+        batch_tokens: largest padded batch, in tokens.
+
+    Raises:
+        ModelNotFoundError: there is no such model.
+        ModelIntegrityError: its files are incomplete or damaged.
+        UnsupportedModelError: it cannot be run faithfully.
+    """
+
+    def __init__(
+        self,
+        model: str | ModelSpec = DEFAULT_MODEL,
+        device: str | None = None,
+        dtype: str | None = None,
+        *,
+        batch_tokens: int = 16_384,
+    ) -> None:
+        if batch_tokens < 1:
+            raise InputError(f"batch_tokens is {batch_tokens}; it must be at least 1.")
+        self.info = model if isinstance(model, ModelSpec) else resolve(model)
+        self.config: ModelConfig = self.info.config
+        self.placement = place(self.config.family, device=device, dtype=dtype)
+        self._batch_tokens = batch_tokens
+        self._tokenizer = TextTokenizer(self.info.base, self.config)
+        self._for_queries, self._for_documents = _load(self.info, self.placement)
+        if self.config.max_steps == 0:
+            logger.info(
+                "%s has no trained refinement yet: it embeds at 0 steps, as its base encoder.",
+                self.info.name,
+            )
+
+    @property
+    def dim(self) -> int:
+        """Width D of the vectors."""
+        return self.info.dim
+
+    @property
+    def fingerprint(self) -> dict[str, str]:
+        """What decides the vectors, with the type that documents are embedded in."""
+        dtype = str(self.placement.document_dtype).removeprefix("torch.")
+        return self.info.fingerprint() | {"dtype": dtype}
+
+    @property
+    def truncated(self) -> int:
+        """How many texts have been cut at the model's limit so far."""
+        return self._tokenizer.truncated
+
+    def embed_queries(self, texts: Sequence[str], steps: int | None = None) -> NDArray[np.float32]:
+        """Embed queries, in the model's query prompt.
+
+        Args:
+            texts: N queries.
+            steps: number of soft tokens K; None for the model's default.
+
+        Returns:
+            (N, D) float32, unit length, rows in input order.
+
+        Raises:
+            InputError: a text is empty or no string.
+            StepCountError: the model does not define that many steps.
+        """
+        prompts = [query_prompt(self.config, text) for text in _checked(texts)]
+        return self._embed(self._for_queries, prompts, self._steps(steps))
+
+    def embed_documents(
+        self, texts: Sequence[str], steps: int | None = None
+    ) -> NDArray[np.float32]:
+        """Embed documents exactly as given; otherwise like ``embed_queries``."""
+        prompts = [document_prompt(self.config, text) for text in _checked(texts)]
+        return self._embed(self._for_documents, prompts, self._steps(steps))
+
+    def refine(self, text: str, max_steps: int, *, words: int = 0) -> Iterator[Refinement]:
+        """Yield a query's vector after each step, all from one prefill and one cache.
+
+        Stop iterating at any step: what is not asked for is not computed.
+
+        Args:
+            text: one query.
+            max_steps: the last step to yield.
+            words: how many of the words nearest to each soft token to name.
+
+        Raises:
+            InputError: the text is empty.
+            StepCountError: the model does not define that many steps.
+        """
+        steps = self._steps(max_steps)
+        _checked([text])
+        rows = self._tokenizer.encode([query_prompt(self.config, text)])
+        batch = self._tokenizer.pad(rows, [0])
+        return self._refine(batch, steps, words)
+
+    def _refine(self, batch: TokenBatch, steps: int, words: int) -> Iterator[Refinement]:
+        run = self._generate(self._for_queries, batch, steps)
+        started = time.perf_counter()
+        while True:
+            # Entered anew for each step: between yields the caller's own torch code runs.
+            with torch.inference_mode():
+                step = next(run, None)
+                if step is None:
+                    return
+                vector = step.embedding[0].float().cpu().numpy()
+            seconds = time.perf_counter() - started
+            yield Refinement(step.step, vector, seconds, self._words(step.distribution, words))
+            started = time.perf_counter()
+
+    def _words(
+        self, distribution: torch.Tensor | None, count: int
+    ) -> tuple[tuple[str, float], ...]:
+        if distribution is None or count == 0:
+            return ()
+        top = distribution[0].topk(count)
+        pairs = zip(top.indices.tolist(), top.values.tolist(), strict=True)
+        return tuple((self._tokenizer.decode_token(token), share) for token, share in pairs)
+
+    def _embed(
+        self, backbone: Backbone[Any], prompts: list[str], steps: int
+    ) -> NDArray[np.float32]:
+        vectors = np.empty((len(prompts), self.dim), dtype=np.float32)  # (N, D)
+        if not prompts:
+            return vectors
+        rows = self._tokenizer.encode(prompts)
+        for batch in self._tokenizer.batches(rows, max_tokens=self._batch_tokens):
+            with torch.inference_mode():
+                last = None
+                for last in self._generate(backbone, batch, steps):  # noqa: B007
+                    pass
+                assert last is not None  # the loop yields at least the model's smallest K
+                vectors[batch.rows] = last.embedding.float().cpu().numpy()
+        return vectors
+
+    def _generate(
+        self, backbone: Backbone[Any], batch: TokenBatch, steps: int
+    ) -> Iterator[GenerationStep]:
+        ids = batch.input_ids.to(backbone.device)
+        mask = batch.attention_mask.to(backbone.device)
+        return generate(backbone, self.config, ids, mask, max_steps=steps)
+
+    def _steps(self, steps: int | None) -> int:
+        if steps is None:
+            return self.config.default_steps
+        low, high = self.config.min_steps, self.config.max_steps
+        if isinstance(steps, bool) or not isinstance(steps, int) or not low <= steps <= high:
+            reason = (
+                "no refinement has been trained for it yet"
+                if high == 0
+                else f"choose from {low} to {high}"
+            )
+            raise StepCountError(f"{self.info.name} cannot run {steps!r} steps: {reason}.")
+        return steps
+
+
+def _checked(texts: Sequence[str]) -> Sequence[str]:
+    if isinstance(texts, str):
+        raise InputError("Give a list of texts, not one string.")
+    for position, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise InputError(f"Text {position} is a {type(text).__name__}, not a string.")
+        if not text.strip():
+            raise InputError(
+                f"Text {position} of {len(texts)} is empty. Leave empty texts out before "
+                "embedding: they have no meaning to search for."
+            )
+    return texts
+
+
+def _load(spec: ModelSpec, placement: Placement) -> tuple[Backbone[Any], Backbone[Any]]:
+    """Return the backbones for queries and for documents; one object where the types agree."""
+    if spec.base_sha256 is not None:
+        check_sha256(spec.base / "model.safetensors", spec.base_sha256)
+    device, dtype = placement.device, placement.query_dtype
+    if spec.config.family == "prefix_encoder":
+        encoder = PrefixEncoder.load(
+            spec.config, spec.base, adapter=spec.adapter, device=device, dtype=dtype
+        )
+        same = placement.document_dtype == dtype
+        return encoder, encoder if same else encoder.to(device, placement.document_dtype)
+    # Here, not above: transformers takes seconds to import, and the small default needs none of it.
+    from gircse_core.backbones.causal import CausalBackbone
+
+    causal = CausalBackbone.load(
+        spec.config, spec.base, adapter=spec.adapter, device=device, dtype=dtype
+    )
+    return causal, causal

@@ -1,0 +1,63 @@
+"""Checksums of model files, and what may be among them at all."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from gircse_core.errors import ModelIntegrityError
+
+__all__ = ["check_sha256", "file_sha256", "weights_digest"]
+
+# Above this size a whole checksum would take longer than loading; see weights_digest.
+_FULL_DIGEST_BYTES = 1 << 30
+_SAMPLE_BYTES = 1 << 20
+
+
+def file_sha256(file: Path) -> str:
+    """Return the SHA-256 of a file as 64 hexadecimal digits."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def check_sha256(file: Path, expected: str) -> None:
+    """Compare a file with its known checksum.
+
+    Raises:
+        ModelIntegrityError: the file is missing or differs.
+    """
+    if not file.is_file():
+        raise ModelIntegrityError(f"{file} is missing. Reinstall the model's package.")
+    seen = file_sha256(file)
+    if seen != expected:
+        raise ModelIntegrityError(
+            f"{file} has SHA-256 {seen}, expected {expected}. The file was altered or damaged: "
+            "reinstall the model's package."
+        )
+
+
+def weights_digest(folder: Path) -> str:
+    """Return a short text that names the safetensors weights of a folder.
+
+    Up to 1 GiB it is the SHA-256 over all of them; above, over names, sizes and the first and last
+    MiB of each file, which is said in the text.
+
+    Raises:
+        ModelIntegrityError: there are none.
+    """
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise ModelIntegrityError(f"{folder} holds no *.safetensors weights.")
+    whole = sum(file.stat().st_size for file in files) <= _FULL_DIGEST_BYTES
+    digest = hashlib.sha256()
+    for file in files:
+        size = file.stat().st_size
+        digest.update(f"{file.name}\n{size}\n".encode())
+        if whole:
+            digest.update(bytes.fromhex(file_sha256(file)))
+            continue
+        with file.open("rb") as stream:
+            digest.update(stream.read(_SAMPLE_BYTES))
+            stream.seek(max(0, size - _SAMPLE_BYTES))
+            digest.update(stream.read(_SAMPLE_BYTES))
+    return f"{'sha256' if whole else 'sampled-sha256'}:{digest.hexdigest()}"
