@@ -1,0 +1,181 @@
+"""Files of vectors: ``00000.npy``, ``00001.npy`` … with a fixed number of rows each.
+
+Knows bytes and disks. Which rows count, and what they belong to, is recorded elsewhere; numpy can
+load every file on its own.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from indexer.errors import StorageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["SEGMENT_ROWS", "Segments", "WrittenRows", "disk_errors", "sync_folder"]
+
+SEGMENT_ROWS = 65_536
+"""Vectors per file."""
+
+_HEADER_BYTES = 128
+_LARGEST_READ = 64 * 2**20  # bytes per system call, and so held twice
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenRows:
+    """Consecutive rows of one file, as written."""
+
+    first_row: int
+    count: int
+    sha256: bytes
+
+
+class Segments:
+    """Rows of float32, little-endian, spread over the files of a folder. Safe between threads.
+
+    Rows are numbered over all files. Nothing is ever cut off or moved; a row may be written again.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._readers: dict[int, int] = {}
+        self._opening = threading.Lock()
+
+    def path(self, row: int) -> Path:
+        """Return the file of a row."""
+        return self.folder / f"{row // SEGMENT_ROWS:05d}.npy"
+
+    def write(self, first_row: int, vectors: NDArray[np.float32]) -> Iterator[WrittenRows]:
+        """Write (N, D) vectors from ``first_row`` on; yield what is on the disk, file by file.
+
+        Raises:
+            StorageError: the disk is full or cannot be written.
+        """
+        dim = vectors.shape[1]
+        written = 0
+        while written < len(vectors):
+            row = first_row + written
+            local_row = row % SEGMENT_ROWS
+            count = min(len(vectors) - written, SEGMENT_ROWS - local_row)
+            content = vectors[written : written + count].astype("<f4").tobytes()
+            header = _header(local_row + count, dim)
+            with disk_errors(self.path(row), needed=len(content)):
+                _write_rows(self.path(row), content, _offset(row, dim), header=header)
+            yield WrittenRows(row, count, hashlib.sha256(content).digest())
+            written += count
+
+    def read(self, first_row: int, count: int, *, dim: int) -> Iterator[bytes]:
+        """Yield the bytes of rows of one file, in parts.
+
+        Raises:
+            StorageError: the file is missing or cut off.
+        """
+        # pread, not a memory map: on a file that was cut off a map ends the process with SIGBUS.
+        path, offset, remaining = self.path(first_row), _offset(first_row, dim), count * dim * 4
+        with disk_errors(path, needed=0):
+            descriptor = self._reader(first_row // SEGMENT_ROWS, path)
+            while remaining:
+                part = os.pread(descriptor, min(remaining, _LARGEST_READ), offset)
+                if not part:
+                    raise StorageError(
+                        f"{path} is cut off at {offset:,} bytes, {remaining:,} more are recorded; "
+                        "restore it from a backup, or delete the collection and index again"
+                    )
+                yield part
+                offset += len(part)
+                remaining -= len(part)
+
+    def close(self) -> None:
+        """Close the files; may be called twice, and reading opens them again."""
+        with self._opening:
+            while self._readers:
+                os.close(self._readers.popitem()[1])
+
+    def _reader(self, segment: int, path: Path) -> int:
+        with self._opening:
+            if segment not in self._readers:
+                self._readers[segment] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            return self._readers[segment]
+
+
+@contextmanager
+def disk_errors(path: Path, *, needed: int) -> Iterator[None]:
+    """Turn errors of the system into ones that say what to do about ``path``.
+
+    Args:
+        path: the file that is read or written.
+        needed: bytes that were to be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            free = shutil.disk_usage(path.parent).free
+            raise StorageError(
+                f"{path}: the disk is full: {needed:,} bytes were needed, {free:,} are free; "
+                "free some space and run it again"
+            ) from error
+        raise StorageError(
+            f"{path}: {error.strerror}; check that the file is there, the disk is sound and this "
+            "user may read and write it"
+        ) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Make created and renamed files of a folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _offset(row: int, dim: int) -> int:
+    return _HEADER_BYTES + row % SEGMENT_ROWS * dim * 4
+
+
+def _header(rows: int, dim: int) -> bytes:
+    """Return the header of a .npy file, version 1.0, padded to a length that never changes.
+
+    Source: ``numpy.lib.format``; numpy's own writer may pad otherwise from version to version.
+    """
+    described = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {dim}), }}"
+    text = described.ljust(_HEADER_BYTES - 11) + "\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode("ascii")
+
+
+def _write_rows(path: Path, content: bytes, offset: int, *, header: bytes) -> None:
+    is_new = not path.exists()
+    if is_new:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        # Content first: a header that promised more than the file holds could not be loaded.
+        _write_all(descriptor, content, offset)
+        _write_all(descriptor, header, 0)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    if is_new:
+        sync_folder(path.parent)
+        sync_folder(path.parent.parent)
+
+
+def _write_all(descriptor: int, content: bytes, offset: int) -> None:
+    # pwrite, not a memory map: on a full disk a map ends the process with SIGBUS.
+    remaining = memoryview(content)
+    while remaining:
+        written = os.pwrite(descriptor, remaining, offset)
+        remaining = remaining[written:]
+        offset += written
