@@ -1,0 +1,5 @@
+"""``python -m indexer.cli`` is ``gircse``."""
+
+from indexer.cli import main
+
+main()

@@ -1,0 +1,153 @@
+"""``gircse collections``: what there is to search, and removing it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from indexer.cli.confirm import confirm_or_exit
+from indexer.cli.options import FormatOption, YesOption, epilog
+from indexer.cli.session import Session, session_of
+from indexer.cli.terminal import count_text, one_line, size_text, time_text, write_json
+from indexer.errors import CollectionNotFoundError
+
+if TYPE_CHECKING:
+    from indexer.library import CollectionSummary
+
+__all__ = ["app", "find_summary", "summary_as_dict"]
+
+app = typer.Typer(help="List, show and delete collections.", no_args_is_help=True)
+
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of the collection.")]
+
+
+@app.command(
+    name="list", epilog=epilog("gircse collections list", "gircse collections list --format json")
+)
+def list_collections(context: typer.Context, format: FormatOption = "text") -> None:
+    """List the collections with their sizes and models."""
+    session = session_of(context)
+    loaded = session.load()
+    summaries = session.library(loaded).summaries()
+    if format == "json":
+        write_json([summary_as_dict(summary) for summary in summaries])
+    elif summaries:
+        session.terminal.out.print(_table(summaries))
+        for summary in summaries:
+            if summary.problem is not None:
+                session.terminal.warn(f"{summary.name}: {summary.problem}")
+    else:
+        session.terminal.note(
+            f"There is no collection in {loaded.settings.home} yet. Make one: gircse index PATH"
+        )
+
+
+@app.command(name="show", epilog=epilog("gircse collections show work"))
+def show_collection(
+    context: typer.Context, name: NameArgument, format: FormatOption = "text"
+) -> None:
+    """Show what a collection holds and what its vectors were made by."""
+    session = session_of(context)
+    library = session.library(session.load())
+    with library.open(name) as target:
+        directory = target.directory
+        fingerprint = target.config.fingerprint.as_dict()
+    summary = find_summary(session, name)
+    if format == "json":
+        write_json(
+            {
+                **summary_as_dict(summary),
+                "directory": str(directory),
+                "fingerprint": fingerprint,
+            }
+        )
+        return
+    facts: dict[str, object] = {
+        "name": summary.name,
+        "documents": f"{summary.documents:,}",
+        "chunks": f"{summary.chunks:,}",
+        "size": size_text(summary.size_bytes),
+        "changed": time_text(summary.modified_at),
+        "directory": directory,
+        **_flat(fingerprint),
+    }
+    width = max(len(label) for label in facts)
+    for label, value in facts.items():
+        session.terminal.line((f"{label:<{width}}  ", "dim"), one_line(str(value)))
+
+
+@app.command(name="delete", epilog=epilog("gircse collections delete work"))
+def delete_collection(context: typer.Context, name: NameArgument, yes: YesOption = False) -> None:
+    """Delete a collection with everything in it; the files it was made from stay."""
+    session = session_of(context)
+    summary = find_summary(session, name)
+    content = (
+        f"{count_text(summary.documents, 'document')}, {count_text(summary.chunks, 'chunk')},"
+        f" {size_text(summary.size_bytes)}"
+    )
+    confirm_or_exit(session.terminal, f"Delete the collection {name!r} ({content})?", yes=yes)
+    session.library(session.load()).delete(name)
+    session.terminal.line(f"Deleted the collection {name!r}: {content}.")
+
+
+def summary_as_dict(summary: CollectionSummary) -> dict[str, object]:
+    """Return a summary as plain values for JSON."""
+    return {
+        "name": summary.name,
+        "documents": summary.documents,
+        "chunks": summary.chunks,
+        "size_bytes": summary.size_bytes,
+        "model": summary.model,
+        "steps": summary.steps,
+        "states": dict(summary.states),
+        "modified_at": summary.modified_at,
+        "problem": summary.problem,
+    }
+
+
+def find_summary(session: Session, name: str) -> CollectionSummary:
+    """Return the summary of one collection.
+
+    Raises:
+        CollectionNotFoundError: there is none of that name; the message names those there are.
+    """
+    summaries = session.library(session.load()).summaries()
+    for summary in summaries:
+        if summary.name == name:
+            return summary
+    names = ", ".join(summary.name for summary in summaries) or "none yet"
+    raise CollectionNotFoundError(f"there is no collection {name!r}; there are: {names}.")
+
+
+def _table(summaries: list[CollectionSummary]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("name", overflow="fold")
+    for label in ("documents", "chunks", "size"):
+        table.add_column(label, justify="right", no_wrap=True)
+    table.add_column("model", overflow="fold")
+    table.add_column("steps", justify="right")
+    table.add_column("changed", no_wrap=True)
+    for summary in summaries:
+        table.add_row(
+            Text(summary.name),
+            f"{summary.documents:,}",
+            f"{summary.chunks:,}",
+            size_text(summary.size_bytes),
+            Text(one_line(summary.model)),
+            "" if summary.steps is None else str(summary.steps),
+            time_text(summary.modified_at),
+        )
+    return table
+
+
+def _flat(values: dict[str, object], prefix: str = "") -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            flat.update(_flat(value, f"{prefix}{name}."))
+        else:
+            flat[prefix + name] = value
+    return flat

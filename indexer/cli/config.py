@@ -1,0 +1,73 @@
+"""``gircse config``: the settings in force and where each came from."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from indexer.cli.options import FormatOption, epilog
+from indexer.cli.session import session_of
+from indexer.cli.terminal import one_line, write_json
+from indexer.settings import LoadedSettings, project_file, user_file
+
+__all__ = ["app", "settings_as_dict", "shown"]
+
+app = typer.Typer(help="Show the settings in force.", no_args_is_help=True)
+
+
+@app.command(
+    name="show",
+    epilog=epilog(
+        "gircse config show",
+        "GIRCSE_STEPS=4 gircse config show --format json",
+        after=[
+            "A file holds lines such as: collection = 'work'. Keys are the names shown, variables"
+            " the same with GIRCSE_ before them, such as GIRCSE_COLLECTION.",
+            "A project file (./gircse.toml) may come with somebody else's files: it cannot set"
+            " home, device, jobs, timeout_s or memory_mb, nor a model that is not one of ours.",
+        ],
+    ),
+)
+def show_config(context: typer.Context, format: FormatOption = "text") -> None:
+    """Print each setting, its value and where that came from."""
+    session = session_of(context)
+    loaded = session.load()
+    if format == "json":
+        write_json(
+            {
+                "settings": settings_as_dict(loaded),
+                "user_file": str(user_file()),
+                "project_file": str(project_file()),
+            }
+        )
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for label in ("setting", "value", "from"):
+        table.add_column(label, overflow="fold")
+    for setting in fields(loaded.settings):
+        value = getattr(loaded.settings, setting.name)
+        table.add_row(
+            setting.name, Text(shown(value)), Text(one_line(loaded.origins[setting.name]))
+        )
+    session.terminal.out.print(table)
+    for label, path in (("Your file", user_file()), ("This directory's", project_file())):
+        state = "" if path.exists() else " (there is none)"
+        session.terminal.note(f"{label}: {path}{state}")
+
+
+def settings_as_dict(loaded: LoadedSettings) -> dict[str, object]:
+    """Return each setting's value and origin for JSON."""
+    values: dict[str, object] = {}
+    for setting in fields(loaded.settings):
+        value = getattr(loaded.settings, setting.name)
+        plain = value if isinstance(value, int | float | str) or value is None else str(value)
+        values[setting.name] = {"value": plain, "origin": loaded.origins[setting.name]}
+    return values
+
+
+def shown(value: object) -> str:
+    """Return a setting's value for people."""
+    return "automatic" if value is None else one_line(str(value))

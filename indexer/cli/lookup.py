@@ -1,0 +1,75 @@
+"""Finding the document that a user means by an id, the start of one, or a path."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from indexer.discovery import display_path
+from indexer.documents import document_id
+from indexer.errors import UsageError
+
+if TYPE_CHECKING:
+    from indexer.library import Collection
+    from indexer.stores.base import DocumentRecord
+
+__all__ = ["find_document"]
+
+_ID_PREFIX = re.compile(r"[0-9a-f][0-9a-f-]{3,35}")
+_MAX_NAMED = 5
+
+
+def find_document(target: Collection, text: str) -> DocumentRecord:
+    """Return the document that ``text`` names.
+
+    Args:
+        target: where to look.
+        text: a document's id, at least 4 characters from its start, a path, or an address.
+
+    Raises:
+        UsageError: there is none, or more than one.
+    """
+    for source in dict.fromkeys((text, *_sources(text))):
+        if found := _records(target, (document_id(source),)):
+            return found[0]
+    if _ID_PREFIX.fullmatch(text.lower()):
+        prefix = text.lower()
+        found = [record for record in target.store.documents() if record.id.startswith(prefix)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise UsageError(_ambiguous(text, found))
+    raise UsageError(_absent(target, text))
+
+
+def _sources(text: str) -> list[str]:
+    """Return the sources under which a path may have been indexed: as it is, and without links."""
+    path = Path(text).expanduser()
+    try:
+        return [display_path(path.resolve()), display_path(path.absolute())]
+    except (OSError, RuntimeError, ValueError):
+        return []
+
+
+def _records(target: Collection, ids: tuple[str, ...]) -> list[DocumentRecord]:
+    from indexer.filters import Where
+
+    return target.store.documents(where=Where(document_ids=ids))
+
+
+def _ambiguous(text: str, found: list[DocumentRecord]) -> str:
+    named = "".join(f"\n  {record.id}  {record.source}" for record in found[:_MAX_NAMED])
+    more = f"\n  … and {len(found) - _MAX_NAMED} more" if len(found) > _MAX_NAMED else ""
+    return f"{len(found)} documents have an id that starts with {text!r}:{named}{more}"
+
+
+def _absent(target: Collection, text: str) -> str:
+    sources = {text, *_sources(text)}
+    for row in target.ledger.get([document_id(source) for source in sources]).values():
+        why = row.message or row.code or "index it again"
+        return f"{row.source} is in {target.name!r} without text: {row.state}, {why}."
+    return (
+        f"{target.name!r} has no document {text!r} (an id, at least 4 characters of one, or a"
+        f" path). List them: gircse documents list -c {target.name}"
+    )

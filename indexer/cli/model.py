@@ -1,0 +1,125 @@
+"""``gircse model``: the models that there are, and whether their files are intact."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from indexer.cli.boundary import ExitCode
+from indexer.cli.options import FormatOption, QuietOption, epilog
+from indexer.cli.session import session_of
+from indexer.cli.terminal import one_line, write_json
+
+__all__ = ["app"]
+
+app = typer.Typer(help="List, inspect, fetch and verify models.", no_args_is_help=True)
+
+ModelArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[MODEL]",
+        help="A registered name, a local folder or a hub id.",
+        show_default="the one of the settings",
+    ),
+]
+
+
+@app.command(name="list", epilog=epilog("gircse model list", "gircse model list --format json"))
+def list_registered(context: typer.Context, format: FormatOption = "text") -> None:
+    """List the models that can be used by name; folders and hub ids work as well."""
+    from indexer.embedder import list_models
+
+    session = session_of(context)
+    models = list_models()
+    if format == "json":
+        write_json([{"name": name, "about": about} for name, about in models])
+        return
+    width = max(len(name) for name, _ in models)
+    for name, about in models:
+        session.terminal.line((f"{name:<{width}}", "bold"), "  ", about)
+
+
+@app.command(
+    name="info", epilog=epilog("gircse model info", "gircse model info ./my-model --format json")
+)
+def info(
+    context: typer.Context, model: ModelArgument = None, format: FormatOption = "text"
+) -> None:
+    """Show a model's steps, width and fingerprint without loading it."""
+    from indexer.embedder import model_info
+
+    session = session_of(context)
+    found = model_info(session.load({"model": model}).settings.model)
+    facts: dict[str, object] = {
+        "name": found.name,
+        "dim": found.dim,
+        "min_steps": found.min_steps,
+        "max_steps": found.max_steps,
+        "default_steps": found.default_steps,
+        "tokenizer_file": str(found.tokenizer_file),
+    }
+    fingerprint = found.fingerprint()
+    if format == "json":
+        write_json({**facts, "fingerprint": fingerprint})
+        return
+    lines = {**facts, **{f"fingerprint.{name}": value for name, value in fingerprint.items()}}
+    width = max(len(label) for label in lines)
+    for label, value in lines.items():
+        session.terminal.line((f"{label:<{width}}  ", "dim"), one_line(str(value)))
+    if found.max_steps == 0:
+        session.terminal.note(
+            f"{found.name} has no refinement steps yet: it answers as its base encoder does."
+        )
+
+
+@app.command(
+    name="pull",
+    epilog=epilog(
+        "gircse model pull gircse-minilm",
+        "gircse model pull Roytsai27/GIRCSE-QWEN7B",
+        after=["Indexing and searching never download; this command does."],
+    ),
+)
+def pull(context: typer.Context, model: ModelArgument = None, quiet: QuietOption = False) -> None:
+    """Fetch a model's files, so that it can be used without a connection."""
+    from indexer.embedder import pull_model
+
+    session = session_of(context)
+    session.terminal.quiet = quiet
+    name = session.load({"model": model}).settings.model
+    with session.terminal.status(f"Fetching {name}"):
+        pull_model(name, on_progress=session.terminal.note)
+    session.terminal.line(f"{name} is on this machine.")
+
+
+@app.command(name="verify", epilog=epilog("gircse model verify", "gircse model verify ./my-model"))
+def verify(
+    context: typer.Context, model: ModelArgument = None, format: FormatOption = "text"
+) -> None:
+    """Check that a model's files are there and unchanged; exit code 1 when one is not."""
+    from indexer.embedder import verify_model
+
+    session = session_of(context)
+    name = session.load({"model": model}).settings.model
+    checks = verify_model(name)
+    intact = all(check.ok for check in checks)
+    if format == "json":
+        write_json(
+            {
+                "model": name,
+                "ok": intact,
+                "checks": [
+                    {"name": check.name, "ok": check.ok, "detail": check.detail} for check in checks
+                ],
+            }
+        )
+    else:
+        for check in checks:
+            mark = ("ok  ", "green") if check.ok else ("fail", "bold red")
+            session.terminal.line(mark, f"  {check.name}: {one_line(check.detail)}")
+    if not intact:
+        session.terminal.error(
+            f"the model {name} is not usable. Fetch it: gircse model pull {name}"
+        )
+        raise typer.Exit(ExitCode.ERROR)

@@ -1,0 +1,343 @@
+"""Settings and where each value came from: flag > environment > project file > user file > default.
+
+The user's own file is trusted. A project file (``./gircse.toml``) arrives with somebody's checkout,
+so it may choose among what is already on this machine and nothing more: it cannot move the data
+directory, load a model from a folder or hub, pick the device, or raise the limits of extraction.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Literal, cast
+
+import platformdirs
+
+from indexer.errors import UsageError
+
+__all__ = [
+    "MAX_STEPS",
+    "LoadedSettings",
+    "Settings",
+    "defaults",
+    "load",
+    "project_file",
+    "user_file",
+]
+
+Mode = Literal["hybrid", "dense", "lexical"]
+FusionMethod = Literal["weighted", "rrf"]
+Dtype = Literal["float32", "bfloat16", "float16"]
+
+MAX_STEPS = 64
+_MAX_FILE_BYTES = 64 * 1024
+_DEVICE = re.compile(r"cpu|mps|cuda(:\d+)?")
+
+
+def _default_home() -> Path:
+    return Path(platformdirs.user_data_dir("gircse", appauthor=False))
+
+
+def _default_jobs() -> int:
+    # One core stays with the model, which is what indexing waits for.
+    return max(1, min(4, (os.cpu_count() or 2) - 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the command line and the app work with when nothing else is said.
+
+    Args:
+        home: directory of all collections.
+        collection: the collection used when none is named.
+        model: model of new collections: a registered name, a local folder or a hub id.
+        steps: refinement steps K, 0 to 64; None leaves the choice to the collection or the model.
+        device: ``cpu``, ``cuda``, ``cuda:N`` or ``mps``; None chooses the best there is.
+        dtype: ``float32``, ``bfloat16`` or ``float16``; None chooses by device and model.
+        mode: legs of a search.
+        fusion: how the legs of a hybrid search are put together.
+        dense_weight: share of the dense leg in weighted fusion, 0 to 1.
+        top: hits per search, 1 to 1000.
+        jobs: processes that read files while indexing.
+        timeout_s: seconds that reading one file may take.
+        memory_mb: MiB of memory that reading one file may take.
+
+    Raises:
+        UsageError: a value is out of its range.
+    """
+
+    home: Path = field(default_factory=_default_home)
+    collection: str = "default"
+    model: str = "gircse-minilm"
+    steps: int | None = None
+    device: str | None = None
+    dtype: Dtype | None = None
+    mode: Mode = "hybrid"
+    fusion: FusionMethod = "weighted"
+    dense_weight: float = 0.65
+    top: int = 10
+    jobs: int = field(default_factory=_default_jobs)
+    timeout_s: float = 120.0
+    memory_mb: int = 1024
+
+    def __post_init__(self) -> None:
+        for name, key in _KEYS.items():
+            value = getattr(self, name)
+            if value is not None and not key.accepts(value):
+                raise UsageError(f"{name} is {value!r}; expected {key.allowed}.")
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSettings:
+    """Settings together with the origin of each value.
+
+    Args:
+        settings: the values in force.
+        origins: for each field of ``Settings`` the flag, variable or file that decided it.
+        unknown_variables: environment variables that start with ``GIRCSE_`` and mean nothing.
+    """
+
+    settings: Settings
+    origins: Mapping[str, str]
+    unknown_variables: tuple[str, ...] = ()
+
+    def is_explicit(self, name: str) -> bool:
+        """Return whether a flag or the environment, not a file, decided the field ``name``."""
+        return self.origins[name].startswith(("flag ", "environment "))
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """One setting: how it is read from text, what it may be, and who may set it."""
+
+    parse: Callable[[str], object]
+    kinds: tuple[type, ...]
+    accepts: Callable[[object], bool]
+    allowed: str
+    in_project: bool = True
+
+
+def _choice(*names: str) -> _Key:
+    return _Key(str, (str,), lambda value: value in names, "one of " + ", ".join(names))
+
+
+def _whole(low: int, high: int, *, unit: str = "", in_project: bool = True) -> _Key:
+    return _Key(
+        int,
+        (int,),
+        lambda value: low <= cast(int, value) <= high,
+        f"a whole number{unit} from {low} to {high}",
+        in_project,
+    )
+
+
+def _real(low: float, high: float, *, unit: str = "", in_project: bool = True) -> _Key:
+    return _Key(
+        float,
+        (int, float),
+        lambda value: low <= cast(float, value) <= high,  # false for NaN
+        f"a number{unit} from {low:g} to {high:g}",
+        in_project,
+    )
+
+
+def _pattern(pattern: re.Pattern[str], allowed: str, *, in_project: bool = True) -> _Key:
+    return _Key(
+        str, (str,), lambda value: bool(pattern.fullmatch(cast(str, value))), allowed, in_project
+    )
+
+
+def _is_collection_name(value: object) -> bool:
+    from indexer.library import check_name
+
+    try:
+        check_name(cast(str, value))
+    except UsageError:
+        return False
+    return True
+
+
+_KEYS: dict[str, _Key] = {
+    "home": _Key(
+        lambda text: Path(text),
+        (str, Path),
+        lambda value: "\0" not in str(value),
+        "a directory, absolute or starting with ~",
+        in_project=False,
+    ),
+    "collection": _Key(
+        str,
+        (str,),
+        _is_collection_name,
+        "1 to 64 of the characters A-Z a-z 0-9 . _ - with no dot at either end",
+    ),
+    "model": _Key(
+        str,
+        (str,),
+        lambda value: bool(cast(str, value).strip()) and "\0" not in cast(str, value),
+        "a registered name, a folder or a hub id (see: gircse model list)",
+    ),
+    "steps": _whole(0, MAX_STEPS),
+    "device": _pattern(_DEVICE, "cpu, cuda, cuda:N or mps", in_project=False),
+    "dtype": _choice("float32", "bfloat16", "float16"),
+    "mode": _choice("hybrid", "dense", "lexical"),
+    "fusion": _choice("weighted", "rrf"),
+    "dense_weight": _real(0, 1),
+    "top": _whole(1, 1000),
+    "jobs": _whole(1, 256, in_project=False),
+    "timeout_s": _real(1, 86_400, unit=" of seconds", in_project=False),
+    "memory_mb": _whole(64, 1_048_576, unit=" of MiB", in_project=False),
+}
+
+# Read elsewhere: GIRCSE_DEBUG by the command line.
+_OTHER_VARIABLES = frozenset({"GIRCSE_DEBUG"})
+
+
+def user_file() -> Path:
+    """Return the path of the user's own settings, which need not exist."""
+    return Path(platformdirs.user_config_dir("gircse", appauthor=False)) / "config.toml"
+
+
+def project_file() -> Path:
+    """Return the path of the settings of the current directory, which need not exist."""
+    return Path.cwd() / "gircse.toml"
+
+
+def defaults() -> LoadedSettings:
+    """Return the settings that hold where nothing is set at all."""
+    return LoadedSettings(Settings(), {setting.name: "default" for setting in fields(Settings)})
+
+
+def load(
+    flags: Mapping[str, object] | None = None, *, environ: Mapping[str, str] | None = None
+) -> LoadedSettings:
+    """Return the settings in force.
+
+    Args:
+        flags: values given on the command line by field name; None stands for "not given".
+        environ: the environment; None is that of this process.
+
+    Raises:
+        UsageError: a file cannot be read, or it or the environment has an unknown key or a bad
+            value; the message names the place, the key and what is allowed.
+    """
+    environ = os.environ if environ is None else environ
+    values: dict[str, object] = {}
+    origins = dict(defaults().origins)
+    for layer in (
+        _from_file(user_file(), trusted=True),
+        _from_file(project_file(), trusted=False),
+        _from_environment(environ),
+        _from_flags(flags or {}),
+    ):
+        for name, (value, origin) in layer.items():
+            values[name], origins[name] = value, origin
+    unknown = tuple(
+        sorted(
+            name
+            for name in environ
+            if name.startswith("GIRCSE_")
+            and name.removeprefix("GIRCSE_").lower() not in _KEYS
+            and name not in _OTHER_VARIABLES
+        )
+    )
+    return LoadedSettings(Settings(**values), origins, unknown)  # type: ignore[arg-type]
+
+
+_Layer = dict[str, tuple[object, str]]
+
+
+def _from_flags(flags: Mapping[str, object]) -> _Layer:
+    layer: _Layer = {}
+    for name, value in flags.items():
+        if value is None:
+            continue
+        flag = "--" + name.replace("_", "-")
+        layer[name] = (_checked(name, value, place=flag), f"flag {flag}")
+    return layer
+
+
+def _from_environment(environ: Mapping[str, str]) -> _Layer:
+    layer: _Layer = {}
+    for name, key in _KEYS.items():
+        variable = f"GIRCSE_{name.upper()}"
+        text = environ.get(variable, "").strip()
+        if not text:  # set to nothing is the shell's way of "not set"
+            continue
+        try:
+            value = key.parse(text)
+        except ValueError:
+            raise UsageError(f"{variable} is {text!r}; expected {key.allowed}.") from None
+        layer[name] = (_checked(name, value, place=variable), f"environment {variable}")
+    return layer
+
+
+def _from_file(path: Path, *, trusted: bool) -> _Layer:
+    layer: _Layer = {}
+    for name, value in _read_toml(path).items():
+        key = _KEYS.get(name)
+        if key is None:
+            raise UsageError(f"{path}: unknown key {name!r}; there are: {', '.join(_KEYS)}.")
+        place = f"{path}: {name}"
+        if isinstance(value, bool) or not isinstance(value, key.kinds):
+            raise UsageError(f"{place} is {value!r}; expected {key.allowed}.")
+        if not trusted:
+            _refuse_untrusted(path, name, value)
+        if name == "home" and not Path(cast(str, value)).expanduser().is_absolute():
+            raise UsageError(f"{place} is {value!r}; expected {key.allowed}.")
+        layer[name] = (_checked(name, value, place=place), str(path))
+    return layer
+
+
+def _checked(name: str, value: object, *, place: str) -> object:
+    """Return ``value`` in the field's own type, or raise a UsageError that names ``place``."""
+    key = _KEYS[name]
+    if name == "home":
+        value = Path(str(value)).expanduser().absolute()
+    if not key.accepts(value):
+        raise UsageError(f"{place} is {value!r}; expected {key.allowed}.")
+    return float(cast(float, value)) if key.parse is float else value
+
+
+def _refuse_untrusted(path: Path, name: str, value: object) -> None:
+    """Raise where a project file asks for more than choosing among what is on this machine."""
+    if not _KEYS[name].in_project:
+        raise UsageError(
+            f"{path} sets {name} to {value!r}, which a project file may not: it could have come"
+            f" with somebody else's files. Set it in {user_file()}, as GIRCSE_{name.upper()}, or"
+            f" as a flag."
+        )
+    if name == "model" and value not in (shipped := _shipped_models()):
+        raise UsageError(
+            f"{path} sets model to {value!r}; a project file may only name a model that comes with"
+            f" this program ({', '.join(shipped)}). If you trust it, pass --model {value!r}."
+        )
+
+
+def _shipped_models() -> list[str]:
+    from indexer.embedder import list_models
+
+    # Those with an owner before a slash are known by name, but come from a hub.
+    return [name for name, _ in list_models() if "/" not in name]
+
+
+def _read_toml(path: Path) -> dict[str, object]:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MAX_FILE_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as error:
+        raise UsageError(
+            f"{path} could not be read: {error.strerror}. Mend its permissions or remove it."
+        ) from error
+    if len(content) > _MAX_FILE_BYTES:
+        raise UsageError(f"{path} is larger than {_MAX_FILE_BYTES} bytes: not a settings file.")
+    try:
+        return tomllib.loads(content.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UsageError(f"{path} is not valid TOML: {error}. Correct it or remove it.") from error
