@@ -10,11 +10,31 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+# The errors alone import no torch.
+from gircse_core.errors import GircseError as ModelError
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Embedder", "ModelInfo", "Refinement", "load_embedder", "model_info"]
+    from gircse_core.registry import Check
+
+__all__ = [
+    "DEFAULT_MODEL",
+    "Embedder",
+    "ModelError",
+    "ModelInfo",
+    "Refinement",
+    "list_models",
+    "load_embedder",
+    "model_info",
+    "pull_model",
+    "runtime_report",
+    "verify_model",
+]
+
+DEFAULT_MODEL = "gircse-minilm"
+"""Runs on a CPU without a hub; the same name as in ``gircse_core.registry``."""
 
 
 class Refinement(Protocol):
@@ -71,7 +91,9 @@ class Embedder(Protocol):
     def info(self) -> ModelInfo:
         """What it is."""
 
-    def embed_queries(self, texts: Sequence[str], *, steps: int | None = None) -> NDArray[np.float32]:
+    def embed_queries(
+        self, texts: Sequence[str], *, steps: int | None = None
+    ) -> NDArray[np.float32]:
         """Return (N, D) unit vectors of queries, in input order."""
 
     def embed_documents(
@@ -84,24 +106,72 @@ class Embedder(Protocol):
 
 
 def model_info(model: str) -> ModelInfo:
-    """Return what is known of a model without importing torch.
+    """Return what is known of a model without importing torch or reaching for a hub.
 
     Raises:
-        UsageError: there is no such model here; the message names the ones there are.
+        ModelError: there is no such model here; the message says how to get it.
+    """
+    from gircse_core.registry import resolve
+
+    return resolve(model, offline=True)
+
+
+def pull_model(model: str) -> ModelInfo:
+    """Download a hub model's safe files into the local cache, with a progress bar on stderr.
+
+    Raises:
+        ModelError: it cannot be had.
     """
     from gircse_core.registry import resolve
 
     return resolve(model)
 
 
+def list_models() -> list[tuple[str, str]]:
+    """Return (name, one line about it) of every model known by name."""
+    from gircse_core.registry import list_models as known
+
+    return known()
+
+
+def verify_model(model: str) -> list[Check]:
+    """Check that a model's files are present and intact: ``name``, ``ok`` and ``detail`` each."""
+    from gircse_core.registry import verify
+
+    return verify(model)
+
+
+def runtime_report(model: str = DEFAULT_MODEL) -> dict[str, str]:
+    """Return which torch there is and where the model would run, and why; imports torch."""
+    import torch
+
+    from gircse_core.devices import place
+    from gircse_core.registry import resolve
+
+    placement = place(resolve(model, offline=True).config.family)
+    return {
+        "torch": torch.__version__,
+        "device": str(placement.device),
+        "query dtype": str(placement.query_dtype).removeprefix("torch."),
+        "document dtype": str(placement.document_dtype).removeprefix("torch."),
+        "threads": str(torch.get_num_threads()),
+        "why": placement.reason,
+    }
+
+
 def load_embedder(model: str, *, device: str | None = None, dtype: str | None = None) -> Embedder:
     """Load a model; takes seconds.
 
     Args:
-        model: a registered name, a local folder or a hub id.
+        model: a registered name, a local folder or a hub id that has been pulled.
         device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``; None chooses the best there is.
         dtype: ``"float32"`` or ``"bfloat16"``; None chooses by device and model.
-    """
-    from gircse_core import GircseEmbedder
 
-    return GircseEmbedder(model, device=device, dtype=dtype)
+    Raises:
+        ModelError: it is missing, damaged or cannot be run faithfully.
+    """
+    from gircse_core.embedder import GircseEmbedder
+    from gircse_core.registry import resolve
+
+    # Offline: nothing is downloaded in the middle of a run; `gircse model pull` is the way.
+    return GircseEmbedder(resolve(model, offline=True), device=device, dtype=dtype)
