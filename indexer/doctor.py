@@ -17,7 +17,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
-from indexer.errors import IndexerError
 from indexer.settings import LoadedSettings
 
 __all__ = ["Finding", "Level", "examine"]
@@ -61,7 +60,7 @@ def examine(loaded: LoadedSettings) -> Iterator[Finding]:
         ("storage", lambda: _storage(loaded.settings.home)),
         ("faiss", _faiss),
         ("model", lambda: _model(loaded.settings.model)),
-        ("torch", _torch),
+        ("device", lambda: _runtime(loaded.settings.model)),
     )
     for name, check in checks:
         try:
@@ -238,11 +237,11 @@ def _is_installed(distribution: str) -> bool:
 
 
 def _model(name: str) -> Iterator[Finding]:
-    from indexer.embedder import verify_model
+    from indexer.embedder import ModelError, verify_model
 
     try:
         checks = verify_model(name)
-    except IndexerError as error:
+    except ModelError as error:
         yield Finding(f"model {name}", "fail", str(error), f"gircse model pull {name}")
         return
     for check in checks:
@@ -254,8 +253,13 @@ def _model(name: str) -> Iterator[Finding]:
         )
 
 
-def _torch() -> Iterator[Finding]:
-    from indexer.embedder import runtime_report
+def _runtime(model: str) -> Iterator[Finding]:
+    from indexer.embedder import ModelError, runtime_report
 
-    for name, value in runtime_report().items():
-        yield Finding(name, "ok", value)
+    try:
+        report = runtime_report(model)
+    except ModelError as error:
+        yield Finding("device", "fail", str(error), "see the model's own line above")
+        return
+    for name, value in report.items():
+        yield Finding(f"device, {name}", "ok", value)

@@ -17,6 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 from indexer.cli.session import Session
+from indexer.embedder import ModelError
 from indexer.errors import IndexerError, StaleCollectionError, UsageError
 
 __all__ = ["EXIT_CODES", "ExitCode", "RootGroup"]
@@ -72,7 +73,7 @@ class RootGroup(TyperGroup):
         except KeyboardInterrupt:
             _session(ctx).terminal.error("interrupted.")
             raise typer.Exit(ExitCode.INTERRUPTED) from None
-        except IndexerError as error:
+        except (IndexerError, ModelError) as error:
             if _session(ctx).debug:
                 traceback.print_exc()
             _session(ctx).terminal.error(str(error))
@@ -87,8 +88,9 @@ def _session(ctx: _Context) -> Session:
     return ctx.obj if isinstance(ctx.obj, Session) else Session()
 
 
-def _exit_code(error: IndexerError) -> ExitCode:
-    if isinstance(error, UsageError):
+def _exit_code(error: IndexerError | ModelError) -> ExitCode:
+    # Values that a model does not take, such as a step count, are ValueErrors.
+    if isinstance(error, UsageError | ValueError):
         return ExitCode.USAGE
     if isinstance(error, StaleCollectionError):
         return ExitCode.STALE

@@ -35,7 +35,7 @@ def list_collections(context: typer.Context, format: FormatOption = "text") -> N
     if format == "json":
         write_json([summary_as_dict(summary) for summary in summaries])
     elif summaries:
-        session.terminal.out.print(_table(summaries))
+        session.terminal.table(_table(summaries))
         for summary in summaries:
             if summary.problem is not None:
                 session.terminal.warn(f"{summary.name}: {summary.problem}")

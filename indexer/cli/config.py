@@ -52,7 +52,7 @@ def show_config(context: typer.Context, format: FormatOption = "text") -> None:
         table.add_row(
             setting.name, Text(shown(value)), Text(one_line(loaded.origins[setting.name]))
         )
-    session.terminal.out.print(table)
+    session.terminal.table(table)
     for label, path in (("Your file", user_file()), ("This directory's", project_file())):
         state = "" if path.exists() else " (there is none)"
         session.terminal.note(f"{label}: {path}{state}")

@@ -60,7 +60,7 @@ def list_documents(
     if format == "json":
         write_json([record_as_dict(record) for record in shown])
     elif shown:
-        session.terminal.out.print(_table(shown))
+        session.terminal.table(_table(shown))
     if not shown:
         session.terminal.note(f"No document of {name!r} is like this. Add some: gircse index PATH")
     elif len(records) > len(shown):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -86,11 +87,10 @@ def pull(context: typer.Context, model: ModelArgument = None, quiet: QuietOption
     from indexer.embedder import pull_model
 
     session = session_of(context)
-    session.terminal.quiet = quiet
-    name = session.load({"model": model}).settings.model
-    with session.terminal.status(f"Fetching {name}"):
-        pull_model(name, on_progress=session.terminal.note)
-    session.terminal.line(f"{name} is on this machine.")
+    if quiet:
+        os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"  # read when the hub's client is imported
+    found = pull_model(session.load({"model": model}).settings.model)
+    session.terminal.line(f"{found.name} is on this machine.")
 
 
 @app.command(name="verify", epilog=epilog("gircse model verify", "gircse model verify ./my-model"))

@@ -26,9 +26,10 @@ TextFormat = Literal["text", "json"]
 def epilog(*commands: str, after: Sequence[str] = ()) -> str:
     """Return the end of a command's help: examples, one per line, then further lines.
 
-    The help formatter keeps these line breaks and reads [bold] and the like as markup.
+    The help formatter keeps these line breaks, and would read [bold] and the like as markup.
     """
-    return "\n".join(["Examples:", *(f"  $ {command}" for command in commands), *after])
+    blocks = ["\n".join(["Examples:", *(f"$ {command}" for command in commands)])]
+    return "\n\n".join([*blocks, "\n".join(after)] if after else blocks)
 
 
 def _complete_collection(incomplete: str) -> list[str]:

@@ -12,7 +12,8 @@ from indexer.cli.options import CollectionOption, FormatOption, epilog
 from indexer.cli.report import print_problem
 from indexer.cli.session import session_of
 from indexer.cli.terminal import Terminal, size_text, time_text, write_json
-from indexer.errors import IndexerError, StaleCollectionError
+from indexer.embedder import ModelError
+from indexer.errors import StaleCollectionError
 
 if TYPE_CHECKING:
     from indexer.ledger import LedgerRow
@@ -76,7 +77,7 @@ def _mismatch(target: Collection) -> str | None:
         target.check_model(target.model_info())
     except StaleCollectionError as error:
         return str(error)
-    except IndexerError as error:
+    except ModelError as error:
         return f"the model of {target.name!r} cannot be checked: {error}"
     return None
 

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import NoReturn
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 __all__ = [
@@ -33,6 +34,7 @@ _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 _JSON_UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_UNBROKEN_WIDTH = 10_000
 
 
 class _Console(Console):
@@ -76,6 +78,13 @@ class Terminal:
     def line(self, *parts: str | tuple[str, str] | Text) -> None:
         """Print one line of results, left to the terminal to wrap so that it can be copied."""
         self.out.print(Text.assemble(*parts), soft_wrap=True)
+
+    def table(self, table: Table) -> None:
+        """Print a table of results: fitted to a terminal, unbroken for a program or a file."""
+        if self.out.is_terminal:
+            self.out.print(table)
+        else:
+            _Console(width=_UNBROKEN_WIDTH, highlight=False, markup=False, emoji=False).print(table)
 
     def _labelled(self, label: str, style: str, message: str) -> None:
         text = Text.assemble((label, style), " ", printable(message))
