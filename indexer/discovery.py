@@ -55,6 +55,11 @@ class FileEntry:
         """The path as shown to people."""
         return display_path(self.path)
 
+    @property
+    def name(self) -> str:
+        """The last part of ``source``."""
+        return display_path(Path(self.path.name))
+
 
 @dataclass(frozen=True, slots=True)
 class Root:
