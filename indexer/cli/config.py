@@ -8,10 +8,11 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from indexer import settings
 from indexer.cli.options import FormatOption, epilog
 from indexer.cli.session import session_of
 from indexer.cli.terminal import one_line, write_json
-from indexer.settings import LoadedSettings, project_file, user_file
+from indexer.settings import LoadedSettings
 
 __all__ = ["app", "settings_as_dict", "shown"]
 
@@ -39,8 +40,8 @@ def show_config(context: typer.Context, format: FormatOption = "text") -> None:
         write_json(
             {
                 "settings": settings_as_dict(loaded),
-                "user_file": str(user_file()),
-                "project_file": str(project_file()),
+                "user_file": str(settings.user_file()),
+                "project_file": str(settings.project_file()),
             }
         )
         return
@@ -53,7 +54,10 @@ def show_config(context: typer.Context, format: FormatOption = "text") -> None:
             setting.name, Text(shown(value)), Text(one_line(loaded.origins[setting.name]))
         )
     session.terminal.table(table)
-    for label, path in (("Your file", user_file()), ("This directory's", project_file())):
+    for label, path in (
+        ("Your file", settings.user_file()),
+        ("This directory's", settings.project_file()),
+    ):
         state = "" if path.exists() else " (there is none)"
         session.terminal.note(f"{label}: {path}{state}")
 

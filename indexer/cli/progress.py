@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["ProgressDisplay", "progress_display"]
 
 _LOG_EVERY_S = 15.0
-_NARROW = 72
+_MEDIUM, _WIDE = 60, 90
+"""Columns of the terminal from which the rate and the file at hand are shown."""
 
 
 class ProgressDisplay(AbstractContextManager["ProgressDisplay"], Protocol):
@@ -95,17 +96,20 @@ class _Bar(_Silent):
     """A bar with files, rate, time left and the file at hand."""
 
     def __init__(self, terminal: Terminal) -> None:
+        width = terminal.err.width
+        has_source = width >= _WIDE
         columns: list[ProgressColumn] = [
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=None),
+            BarColumn(bar_width=24 if has_source else None),
             MofNCompleteColumn(),
-            _RateColumn(),
             TimeRemainingColumn(),
         ]
-        if terminal.err.width >= _NARROW:
-            no_wrap = Column(ratio=1, no_wrap=True, overflow="ellipsis")
-            columns.append(_SourceColumn(table_column=no_wrap))
+        if width >= _MEDIUM:
+            columns.insert(-1, _RateColumn())
+        if has_source:
+            rest = Column(ratio=1, no_wrap=True, overflow="ellipsis")
+            columns.append(_SourceColumn(table_column=rest))
         self._progress = Progress(
             *columns, console=terminal.err, transient=True, expand=True, redirect_stdout=False
         )
