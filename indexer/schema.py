@@ -39,6 +39,7 @@ _FIRST = (
     INSERT INTO state VALUES
         ('change', 0),        -- raised by every transaction that changes documents
         ('change_floor', 0),  -- row_changes is complete for changes above this one
+        ('chunks', 0),        -- how many there are
         ('index_token', '')   -- the index file that belongs to this database
     """,
     # The vector archive: which row holds the embedding of which text, and a checksum per batch.
@@ -92,7 +93,7 @@ _FIRST = (
     # to remove from the index itself, so index and content cannot drift apart.
     f"""
     CREATE VIRTUAL TABLE chunk_words USING fts5(
-        context, text, pairs, tokenize = "{TOKENIZER}"
+        context, text, pieces, tokenize = "{TOKENIZER}"
     )
     """,
     "CREATE VIRTUAL TABLE chunk_vocabulary USING fts5vocab('chunk_words', 'row')",

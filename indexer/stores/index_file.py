@@ -1,0 +1,196 @@
+"""The FAISS index on disk: ``index.faiss`` and, beside it, ``index.json`` that vouches for it.
+
+The pair is derived. A pair that is damaged or belongs to another state of the database is never
+used and costs nothing but a rebuild from the vector archive.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from indexer.errors import StorageError
+from indexer.segments import disk_errors, sync_folder
+
+__all__ = ["INDEX_TYPE", "IndexFile", "IndexStamp", "UnusableIndexError", "import_faiss"]
+
+INDEX_TYPE = "IDMap2,Flat"
+"""What the file holds, in FAISS's own notation; the measure is the inner product."""
+
+_LOCK_TIMEOUT_S = 10.0
+
+logger = logging.getLogger(__name__)
+
+
+def import_faiss() -> Any:  # noqa: ANN401  (FAISS has no types)
+    """Return the module.
+
+    Raises:
+        StorageError: it is not installed, or its build does not run here.
+    """
+    try:
+        import faiss
+    except (ImportError, RuntimeError) as error:  # the GPU build raises the latter without CUDA
+        raise StorageError(
+            f"FAISS cannot be loaded ({error}); install gircse-search[cpu], or [gpu] where there "
+            "is a GPU, and never both; lexical search works without it"
+        ) from error
+    return faiss
+
+
+class UnusableIndexError(Exception):
+    """The file is damaged or of another kind; never leaves the store."""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexStamp:
+    """What ``index.json`` says of ``index.faiss``.
+
+    Args:
+        token: equal to the one in the database, or the file belongs to another state of it.
+        change: number of the last change of the database that the index contains.
+        index_type: ``INDEX_TYPE``.
+        dim: width of the vectors.
+        total: how many there are.
+        sha256: checksum of the file.
+    """
+
+    token: str
+    change: int
+    index_type: str
+    dim: int
+    total: int
+    sha256: str
+
+
+class IndexFile:
+    """The pair of files in a collection's directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self.path = directory / "index.faiss"
+        self._stamp_path = directory / "index.json"
+
+    @contextmanager
+    def locked(self) -> Iterator[bool]:
+        """Keep other processes from replacing the pair; False where that is not possible.
+
+        That is: this user may not write here, or another process holds the lock for too long.
+        """
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(self._directory / "index.lock", timeout=_LOCK_TIMEOUT_S)
+        try:
+            lock.acquire()
+        except (Timeout, OSError) as error:
+            logger.info("%s: not locked: %s", self.path, error)
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
+
+    def stamp(self) -> IndexStamp | None:
+        """Return what ``index.json`` says; None when it is absent or makes no sense."""
+        try:
+            values = json.loads(self._stamp_path.read_text(encoding="utf-8"))
+            return IndexStamp(**values)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TypeError) as error:
+            logger.warning("%s cannot be used: %s", self._stamp_path, error)
+            return None
+
+    def load(self, stamp: IndexStamp, *, dim: int) -> Any:  # noqa: ANN401
+        """Return the index.
+
+        Raises:
+            UnusableIndexError: the file is not what ``stamp`` says, or not of width ``dim``.
+        """
+        faiss = import_faiss()
+        try:
+            self._check(stamp, dim)
+            index = faiss.read_index(str(self.path))
+        except (OSError, RuntimeError) as error:  # FAISS reports bad files by RuntimeError
+            raise UnusableIndexError(str(error)) from error
+        if (index.d, index.ntotal) != (stamp.dim, stamp.total):
+            raise UnusableIndexError(
+                f"it holds {index.ntotal} vectors of width {index.d}, "
+                f"{self._stamp_path.name} says {stamp.total} of {stamp.dim}"
+            )
+        return index
+
+    def set_aside(self) -> None:
+        """Rename a file that cannot be used, so that it can be looked at; nothing depends on it."""
+        damaged = self.path.with_name("index.faiss.damaged")
+        try:
+            self.path.replace(damaged)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            logger.warning("%s stays where it is: %s", self.path, error)
+            return
+        logger.warning("%s was renamed to %s and is built anew", self.path, damaged.name)
+
+    def prepare(self, index: Any) -> str:  # noqa: ANN401
+        """Write an index beside the present one and return its checksum.
+
+        Raises:
+            StorageError: the disk is full or cannot be written; the present one is untouched.
+        """
+        draft = self._draft
+        needed = index.ntotal * (index.d * 4 + 8)
+        free = shutil.disk_usage(self._directory).free
+        try:
+            import_faiss().write_index(index, str(draft))
+            with draft.open("rb") as stream:
+                os.fsync(stream.fileno())
+                return hashlib.file_digest(stream, "sha256").hexdigest()
+        except (OSError, RuntimeError) as error:
+            draft.unlink(missing_ok=True)
+            raise StorageError(
+                f"{draft}: {error}; {needed:,} bytes were needed, {free:,} were free; free some "
+                "space and run it again (the collection itself is complete)"
+            ) from error
+
+    def replace(self, stamp: IndexStamp) -> None:
+        """Put what was prepared in the place of the present pair.
+
+        Raises:
+            StorageError: the disk is full or cannot be written.
+        """
+        stamp_draft = self._stamp_path.with_name("index.json.new")
+        with disk_errors(self._stamp_path, needed=4096):
+            self._draft.replace(self.path)
+            with stamp_draft.open("w", encoding="utf-8") as stream:
+                json.dump(asdict(stamp), stream, indent=1)
+                stream.flush()
+                os.fsync(stream.fileno())
+            stamp_draft.replace(self._stamp_path)
+            sync_folder(self._directory)
+
+    @property
+    def _draft(self) -> Path:
+        return self.path.with_name("index.faiss.new")
+
+    def _check(self, stamp: IndexStamp, dim: int) -> None:
+        """Find out what is wrong before FAISS sees the file: it loads altered ones in silence."""
+        if (stamp.index_type, stamp.dim) != (INDEX_TYPE, dim):
+            raise UnusableIndexError(
+                f"it is {stamp.index_type} of width {stamp.dim}, not {INDEX_TYPE} of {dim}"
+            )
+        with self.path.open("rb") as stream:
+            actual = hashlib.file_digest(stream, "sha256").hexdigest()
+        if actual != stamp.sha256:
+            raise UnusableIndexError(
+                f"its sha256 is {actual}, {self._stamp_path.name} says {stamp.sha256}"
+            )
