@@ -44,7 +44,7 @@ class LedgerRow:
         sha256: of the content that ``chunks`` came from, or of what failed, in hexadecimal.
         state: how far the work has come.
         code: short stable word for the cause when it has no text, failed or was skipped.
-        message: what happened then.
+        message: what happened then; when it is ready, what had to be left out, if anything.
         hint: what the user can do about it.
         chunks: how many of its chunks can be searched; above 0 exactly when the store has it.
         updated_at: when this row last changed, seconds since the epoch.
@@ -138,14 +138,30 @@ class Ledger:
             )
 
     def finish(
-        self, path: bytes, *, size: int, mtime_ns: int | None, sha256: str, chunks: int
+        self,
+        path: bytes,
+        *,
+        size: int,
+        mtime_ns: int | None,
+        sha256: str,
+        chunks: int,
+        message: str | None = None,
     ) -> None:
-        """Note that a file's content is stored, as of these stamps."""
+        """Note that a file's content is stored, as of these stamps.
+
+        Args:
+            path: the file.
+            size: in bytes.
+            mtime_ns: its modification time; None where the time proves nothing.
+            sha256: its hash, in hexadecimal.
+            chunks: how many chunks are stored.
+            message: what had to be left out, if anything.
+        """
         with self._database.write() as connection:
             connection.execute(
                 "UPDATE files SET state = 'ready', size = ?, mtime_ns = ?, sha256 = ?, chunks = ?, "
-                "code = NULL, message = NULL, hint = NULL, updated_at = ? WHERE path = ?",
-                (size, mtime_ns, sha256, chunks, time.time(), path),
+                "code = NULL, message = ?, hint = NULL, updated_at = ? WHERE path = ?",
+                (size, mtime_ns, sha256, chunks, message, time.time(), path),
             )
 
     def give_up(

@@ -1,0 +1,148 @@
+"""Keeps files being read while the model works: extraction in a thread of its own, bounded ahead.
+
+The children that read are the pool's affair; here is the buffer between them and the model.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from indexer.extraction import ExtractionLimits, ExtractionPool, ExtractionRequest
+
+if TYPE_CHECKING:
+    from indexer.chunking import ChunkingConfig
+    from indexer.discovery import FileEntry
+    from indexer.extraction import ExtractionResult
+
+__all__ = ["ExtractionFeed"]
+
+_AHEAD_CHARS = 4_000_000
+_AHEAD_FILES = 512
+
+
+class ExtractionFeed:
+    """Reads files ahead of whoever takes the results; a context manager.
+
+    Args:
+        entries: the files to read.
+        tokenizer_file: the model's tokenizer, by which chunks are cut.
+        chunking: how they are cut.
+        jobs: processes that read.
+        limits: what reading one file may take; None stands for the defaults.
+    """
+
+    def __init__(
+        self,
+        entries: Sequence[FileEntry],
+        *,
+        tokenizer_file: Path,
+        chunking: ChunkingConfig,
+        jobs: int,
+        limits: ExtractionLimits | None,
+    ) -> None:
+        self._entries = entries
+        self._pool = ExtractionPool(
+            tokenizer_file, jobs=jobs, chunking=chunking, limits=limits or ExtractionLimits()
+        )
+        self._results: deque[ExtractionResult] = deque()
+        self._chars = 0
+        self._begun: deque[bytes] = deque()
+        self._changed = threading.Condition()
+        self._error: BaseException | None = None
+        self._is_ended = False
+        self._is_closing = False
+        self._thread = threading.Thread(target=self._read, name="extraction", daemon=True)
+
+    @property
+    def has_results(self) -> bool:
+        """Whether a result can be taken without waiting."""
+        with self._changed:
+            return bool(self._results)
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether everything was taken."""
+        with self._changed:
+            return self._is_ended and not self._results
+
+    def next_result(self, timeout_s: float) -> ExtractionResult | None:
+        """Return the next file that was read; None when there was none for ``timeout_s``.
+
+        Raises:
+            Exception: whatever ended the reading of files.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._results or self._is_ended, timeout_s)
+            if self._results:
+                result = self._results.popleft()
+                self._chars -= _weight(result)
+                self._changed.notify_all()
+                return result
+            if self._error is not None:
+                raise self._error
+            return None
+
+    def take_begun(self) -> list[bytes]:
+        """Return the paths of files whose reading began since this was last asked."""
+        return [self._begun.popleft() for _ in range(len(self._begun))]
+
+    def _read(self) -> None:
+        try:
+            with closing(self._pool.extract(self._requests())) as results:
+                for result in results:
+                    if not self._put(result):
+                        return
+        except BaseException as error:  # handed to the thread that takes the results
+            self._error = error
+        finally:
+            with self._changed:
+                self._is_ended = True
+                self._changed.notify_all()
+
+    def _put(self, result: ExtractionResult) -> bool:
+        """Wait for room and add a result; False when nobody wants it any more."""
+        with self._changed:
+            self._changed.wait_for(self._has_room)
+            if self._is_closing:
+                return False
+            self._results.append(result)
+            self._chars += _weight(result)
+            self._changed.notify_all()
+            return True
+
+    def _has_room(self) -> bool:
+        is_full = self._chars >= _AHEAD_CHARS or len(self._results) >= _AHEAD_FILES
+        return self._is_closing or not is_full
+
+    def _requests(self) -> Iterator[ExtractionRequest]:
+        for entry in self._entries:
+            if self._is_closing:
+                return
+            self._begun.append(entry.key)
+            yield ExtractionRequest(entry.path, entry.source, entry.name)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        with self._changed:
+            self._is_closing = True
+            self._changed.notify_all()
+        self._pool.close()
+        self._thread.join()
+
+
+def _weight(result: ExtractionResult) -> int:
+    return len(result.document.text) if result.document is not None else 0

@@ -1,0 +1,318 @@
+"""The collections of one home directory: names, making, opening, deleting, summing up.
+
+A collection appears whole or not at all, and disappears the same way.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from indexer.collection import (
+    CONFIG_FILE,
+    DATABASE_FILE,
+    Collection,
+    CollectionConfig,
+    read_config,
+)
+from indexer.database import Database
+from indexer.embedder import model_info
+from indexer.errors import CollectionNotFoundError, IndexerError, StorageError, UsageError
+from indexer.ledger import Ledger
+from indexer.segments import disk_errors, sync_folder
+from indexer.write_lock import WriteLock
+
+if TYPE_CHECKING:
+    from indexer.chunking import ChunkingConfig
+    from indexer.embedder import ModelInfo
+
+__all__ = ["Collection", "CollectionSummary", "Library", "check_name"]
+
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
+_DEVICE_NAME = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
+_NEW, _DELETED = ".new-", ".deleted-"
+_ABANDONED_S = 3600.0
+
+
+def check_name(name: str) -> None:
+    """Check that a name can be a collection's, on every file system.
+
+    Raises:
+        UsageError: it cannot; the message says what names may be.
+    """
+    if not _NAME.fullmatch(name) or name.endswith("."):
+        raise UsageError(
+            f"{name!r} cannot be a collection's name: use 1 to 64 of the characters "
+            "A-Z a-z 0-9 . _ - with no dot at either end"
+        )
+    if _DEVICE_NAME.fullmatch(name):
+        raise UsageError(
+            f"{name!r} cannot be a collection's name: Windows keeps it for a device; "
+            f"choose another, such as {'my-' + name!r}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionSummary:
+    """A collection at a glance.
+
+    Args:
+        name: its name.
+        documents: files that can be searched.
+        chunks: their passages.
+        size_bytes: what its directory takes on the disk.
+        model: its model; empty when it cannot be read.
+        steps: refinement steps of its documents; None when it cannot be read.
+        states: number of files in each state of the ledger that occurs.
+        modified_at: when it last changed, seconds since the epoch.
+        problem: why it cannot be opened, with what to do; None when all is well.
+    """
+
+    name: str
+    documents: int
+    chunks: int
+    size_bytes: int
+    model: str
+    steps: int | None
+    states: dict[str, int] = field(default_factory=dict)
+    modified_at: float = 0.0
+    problem: str | None = None
+
+
+class Library:
+    """All collections under ``<home>/collections``.
+
+    Args:
+        home: the program's own directory; made when the first collection is.
+        resolve: finds what is known of a model by its name.
+    """
+
+    def __init__(self, home: Path, *, resolve: Callable[[str], ModelInfo] = model_info) -> None:
+        self.home = home.absolute()
+        self._folder = self.home / "collections"
+        self._resolve = resolve
+
+    def names(self) -> list[str]:
+        """Return the names of all collections, in order; damaged ones included."""
+        try:
+            with os.scandir(self._folder) as listing:
+                found = [item.name for item in listing if item.is_dir() and item.name[0] != "."]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise StorageError(
+                f"{self._folder} cannot be listed: {error.strerror}; check its permissions, "
+                "or choose another place with --home"
+            ) from error
+        return sorted(found)
+
+    def open(self, name: str) -> Collection:
+        """Open a collection; the caller closes it.
+
+        Raises:
+            CollectionNotFoundError: there is none of that name; the message has those there are.
+            FormatVersionError, StorageError: it cannot be read; the message says what to do.
+        """
+        check_name(name)
+        return Collection(self._existing(name), resolve=self._resolve)
+
+    def create(
+        self,
+        name: str,
+        *,
+        model: str | ModelInfo,
+        steps: int | None = None,
+        chunking: ChunkingConfig | None = None,
+    ) -> Collection:
+        """Make an empty collection and open it.
+
+        Args:
+            name: 1 to 64 of the characters A-Z a-z 0-9 . _ -
+            model: name, folder or hub id of the model, or what is known of it.
+            steps: refinement steps of its documents; None takes the model's default.
+            chunking: how its documents are cut; None takes the defaults.
+
+        Raises:
+            UsageError: the name is taken or impossible, or the model has no such step count.
+            StorageError: the disk is full or cannot be written.
+        """
+        from indexer.chunking import ChunkingConfig
+
+        check_name(name)
+        self._check_free(name)
+        info = self._resolve(model) if isinstance(model, str) else model
+        config = CollectionConfig.new(
+            info,
+            steps=_checked_steps(info, steps),
+            chunking=chunking or ChunkingConfig(),
+            created_at=time.time(),
+        )
+        self._make(name, config)
+        return Collection(self._folder / name, resolve=self._resolve)
+
+    def open_or_create(
+        self,
+        name: str,
+        *,
+        model: str | ModelInfo,
+        steps: int | None = None,
+        chunking: ChunkingConfig | None = None,
+    ) -> Collection:
+        """Open a collection, or make it when there is none of that name.
+
+        Raises:
+            FingerprintMismatchError: there is one, made with another model, or with other steps or
+                chunking than are given here.
+        """
+        if name not in self.names():
+            return self.create(name, model=model, steps=steps, chunking=chunking)
+        collection = self.open(name)
+        try:
+            info = self._resolve(model) if isinstance(model, str) else model
+            collection.check_model(info, steps, chunking=chunking)
+        except BaseException:
+            collection.close()
+            raise
+        return collection
+
+    def delete(self, name: str) -> None:
+        """Remove a collection with all that is stored in it; damaged ones too.
+
+        Raises:
+            CollectionNotFoundError: there is none of that name.
+            CollectionBusyError: another thread or process is writing to it.
+            StorageError: its files cannot be removed.
+        """
+        check_name(name)
+        directory = self._existing(name)
+        aside = self._folder / f"{_DELETED}{name}-{uuid.uuid4().hex}"
+        lock = WriteLock(directory, name=name)
+        with lock.hold("deleting the collection"), disk_errors(directory, needed=0):
+            directory.rename(aside)  # from here on it is gone for everybody
+        self._sweep()
+        if aside.exists():
+            raise StorageError(
+                f"collection {name!r} is deleted, but files of it are left in {aside}; "
+                "remove that folder by hand"
+            )
+
+    def summaries(self) -> list[CollectionSummary]:
+        """Return all collections at a glance, in order of their names."""
+        return [self._summary(name) for name in self.names()]
+
+    def _summary(self, name: str) -> CollectionSummary:
+        directory = self._folder / name
+        size = _size_bytes(directory)
+        try:
+            config = read_config(directory)
+            with closing(Database(directory / DATABASE_FILE, read_only=True)) as database:
+                totals = Ledger(database).totals()
+        except IndexerError as error:
+            return CollectionSummary(name, 0, 0, size, "", None, problem=str(error))
+        return CollectionSummary(
+            name,
+            totals.documents,
+            totals.chunks,
+            size,
+            config.model,
+            config.steps,
+            totals.states,
+            totals.modified_at or config.created_at,
+        )
+
+    def _existing(self, name: str) -> Path:
+        names = self.names()
+        if name in names:
+            return self._folder / name
+        there = f"there are: {', '.join(names)}" if names else "there is none yet"
+        raise CollectionNotFoundError(
+            f"there is no collection {name!r} ({there}); make it with "
+            f"`gircse index PATH --collection {name}`"
+        )
+
+    def _check_free(self, name: str) -> None:
+        taken = [other for other in self.names() if other.casefold() == name.casefold()]
+        if taken:
+            raise UsageError(
+                f"there is a collection {taken[0]!r} already; open it, or choose a name that "
+                "differs in more than upper and lower case"
+            )
+
+    def _make(self, name: str, config: CollectionConfig) -> None:
+        with disk_errors(self._folder, needed=0):
+            self.home.mkdir(mode=0o700, parents=True, exist_ok=True)  # it holds private texts
+            self._folder.mkdir(exist_ok=True)
+        self._sweep()
+        draft = self._folder / f"{_NEW}{uuid.uuid4().hex}"
+        try:
+            with disk_errors(draft, needed=0):
+                draft.mkdir()
+                _write_json(draft / CONFIG_FILE, config.as_dict())
+            Database(draft / DATABASE_FILE).close()
+            with disk_errors(draft, needed=0):
+                sync_folder(draft)
+                self._publish(draft, name)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+
+    def _publish(self, draft: Path, name: str) -> None:
+        try:
+            draft.rename(self._folder / name)
+        except OSError:
+            self._check_free(name)  # another process was faster
+            raise
+        sync_folder(self._folder)
+
+    def _sweep(self) -> None:
+        """Remove what killed processes left while making or deleting collections."""
+        for item in self._folder.iterdir():
+            if item.name.startswith(_DELETED) or (
+                item.name.startswith(_NEW) and _age_s(item) > _ABANDONED_S
+            ):
+                shutil.rmtree(item, ignore_errors=True)
+
+
+def _checked_steps(info: ModelInfo, steps: int | None) -> int:
+    if steps is None:
+        return info.default_steps
+    if not info.min_steps <= steps <= info.max_steps:
+        raise UsageError(
+            f"model {info.name!r} refines by {info.min_steps} to {info.max_steps} steps, "
+            f"not {steps}"
+        )
+    return steps
+
+
+def _write_json(path: Path, values: dict[str, object]) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        json.dump(values, file, indent=2, ensure_ascii=False)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _size_bytes(directory: Path) -> int:
+    total = 0
+    for folder, _, files in os.walk(directory):
+        for name in files:
+            try:
+                total += (Path(folder) / name).stat().st_size
+            except FileNotFoundError:  # a writer replaces and removes files meanwhile
+                continue
+    return total
+
+
+def _age_s(path: Path) -> float:
+    try:
+        return time.time() - path.stat().st_mtime
+    except OSError:
+        return 0.0
