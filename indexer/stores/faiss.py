@@ -203,6 +203,8 @@ class FaissStore:
 
     def _cosines(self, query: NDArray[np.float32], rows: Sequence[int]) -> list[float]:
         """Return exact scores, the same for equal vectors wherever they stand."""
+        if not rows:
+            return []
         vectors = self._archive.read(rows).astype("float64")
         scores: list[float] = (vectors * query).sum(axis=1).tolist()
         return scores

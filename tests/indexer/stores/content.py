@@ -1,0 +1,131 @@
+"""Documents, vectors and opened stores for the tests of everything that stores and searches."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.archive import VectorArchive
+from indexer.database import Database
+from indexer.documents import (
+    Chunk,
+    Document,
+    Section,
+    chunk_id,
+    document_id,
+    embedding_text,
+    text_hash,
+)
+from indexer.stores.base import VectorStore
+from indexer.stores.faiss import FaissStore
+
+DIM = 24
+STORES = ["faiss"]
+
+
+def vector_of(text: str) -> NDArray[np.float32]:
+    """Return a unit vector drawn from the hash of a text."""
+    seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+    vector = np.random.default_rng(seed).normal(size=DIM)
+    return (vector / np.linalg.norm(vector)).astype(np.float32)
+
+
+def vectors_of(texts: Sequence[str]) -> NDArray[np.float32]:
+    return np.array([vector_of(text) for text in texts], dtype=np.float32).reshape(-1, DIM)
+
+
+def make_document(
+    name: str,
+    passages: Sequence[str],
+    *,
+    title: str = "",
+    media_type: str = "text",
+    context: str = "",
+) -> tuple[Document, list[Chunk]]:
+    """Return a document whose text is the passages, one paragraph each, and its chunks."""
+    source = f"/home/me/{name}"
+    identity = document_id(source)
+    text, chunks = "", []
+    for number, passage in enumerate(passages):
+        text += "\n\n" if text else ""
+        start, end = len(text), len(text) + len(passage)
+        text += passage
+        chunks.append(
+            Chunk(
+                chunk_id(identity, start, end, passage),
+                identity,
+                passage,
+                start,
+                end,
+                number + 1,
+                context,
+            )
+        )
+    document = Document(
+        identity,
+        source,
+        text,
+        title or name,
+        media_type,
+        (Section(0, len(text), ("Heading", "Nested"), 1),),
+        {"author": "Ada", "note": "caf\u00e9 \ud83d"},
+    )
+    return document, chunks
+
+
+@dataclass
+class Opened:
+    """A store with what it stands on."""
+
+    directory: Path
+    database: Database
+    archive: VectorArchive
+    store: VectorStore
+
+    def add(
+        self,
+        name: str,
+        passages: Sequence[str],
+        *,
+        modified_at: float = 1000.0,
+        size_bytes: int = 10,
+        **made: str,
+    ) -> list[Chunk]:
+        """Store a document of these passages, replacing what it had; return its chunks."""
+        document, chunks = make_document(name, passages, **made)
+        with self.database.write():
+            texts = [embedding_text(chunk) for chunk in chunks]
+            rows = self.archive.append([text_hash(text) for text in texts], vectors_of(texts))
+            self.store.upsert(
+                document, chunks, rows, modified_at=modified_at, size_bytes=size_bytes
+            )
+        return chunks
+
+    def delete(self, *names: str) -> int:
+        return self.store.delete([document_id(f"/home/me/{name}") for name in names])
+
+    def found(self, text: str, *, top_k: int = 10) -> list[str]:
+        """Return the ids of the chunks closest to a text's vector."""
+        (hits,) = self.store.search(vectors_of([text]), top_k=top_k)
+        return [hit.chunk_id for hit in hits]
+
+    def found_by_words(self, text: str, *, top_k: int = 10) -> list[str]:
+        return [hit.chunk_id for hit in self.store.search_text(text, top_k=top_k)]
+
+    def close(self) -> None:
+        self.store.close()
+        self.archive.close()
+        self.database.close()
+
+
+def open_store(kind: str, directory: Path, *, read_only: bool = False) -> Opened:
+    """Open a store of a kind in a directory, as often as wanted at once."""
+    assert kind in STORES
+    database = Database(directory / "collection.db", read_only=read_only)
+    archive = VectorArchive(directory, database)
+    return Opened(directory, database, archive, FaissStore(directory, database, archive))
