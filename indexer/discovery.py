@@ -10,14 +10,10 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from indexer.errors import UsageError
-
-if TYPE_CHECKING:
-    from pathspec import GitIgnoreSpec
+from indexer.patterns import PathPatterns
 
 __all__ = ["FileEntry", "PathProblem", "Root", "check_roots", "discover", "display_path"]
 
@@ -158,45 +154,18 @@ def discover(
     """
     roots = check_roots(paths, home=home)
     walk = _Walk(
-        include=_pattern_spec(include, "--include"),
-        exclude=_pattern_spec(exclude, "--exclude"),
-        named=tuple(part for pattern in include for part in _named_parts(pattern)),
+        patterns=PathPatterns(include=include, exclude=exclude),
         home=home.resolve() if home is not None else None,
         on_problem=on_problem,
     )
     return walk.files(roots)
 
 
-def _pattern_spec(patterns: Sequence[str], flag: str) -> GitIgnoreSpec | None:
-    if not patterns:
-        return None
-    import re
-
-    from pathspec import GitIgnoreSpec
-
-    for pattern in patterns:
-        try:
-            compiled = list(GitIgnoreSpec.from_lines([pattern]).patterns)
-        except (ValueError, re.error) as error:
-            raise UsageError(f"{flag} {pattern!r} is not a valid pattern: {error}") from None
-        if not any(part.include is not None for part in compiled):
-            raise UsageError(f"{flag} {pattern!r} matches nothing; write it as in .gitignore")
-    return GitIgnoreSpec.from_lines(patterns)
-
-
-def _named_parts(pattern: str) -> list[str]:
-    """Return the parts of a pattern that name something, rather than stand for anything."""
-    parts = pattern.lstrip("!").split("/")
-    return [part for part in parts if part and not part.startswith(("*", "?", "["))]
-
-
 @dataclass(slots=True)
 class _Walk:
     """One pass over the roots."""
 
-    include: GitIgnoreSpec | None
-    exclude: GitIgnoreSpec | None
-    named: tuple[str, ...]
+    patterns: PathPatterns
     home: Path | None
     on_problem: Callable[[PathProblem], None]
     seen: set[bytes] = field(default_factory=set)
@@ -210,7 +179,7 @@ class _Walk:
                     yield entry
 
     def _single(self, path: Path) -> Iterator[FileEntry]:
-        if self._wanted(path.name):
+        if self.patterns.takes(path.name):
             yield from self._stat(path)
 
     def _folder(self, root: Path) -> Iterator[FileEntry]:
@@ -225,7 +194,7 @@ class _Walk:
             if self._is_folder(item):
                 if self._enters(path, relative):
                     stack.append(self._list(path))
-            elif not self._is_hidden(item.name) and self._wanted(relative):
+            elif not self._is_hidden(item.name) and self.patterns.takes(relative):
                 yield from self._follow(item)
 
     def _list(self, folder: Path) -> Iterator[os.DirEntry[str]]:
@@ -248,20 +217,15 @@ class _Walk:
     def _enters(self, path: Path, relative: str) -> bool:
         if path == self.home or self._is_hidden(path.name):
             return False
-        return self.exclude is None or not self.exclude.match_file(relative + "/")
+        return not self.patterns.leaves_out(relative + "/")
 
     def _is_hidden(self, name: str) -> bool:
-        hidden = (
+        is_hidden = (
             name.startswith((".", _OFFICE_LOCK_PREFIX))
             or name in _SKIPPED_FOLDERS
             or name in _SKIPPED_FILES
         )
-        return hidden and not any(fnmatchcase(name, part) for part in self.named)
-
-    def _wanted(self, relative: str) -> bool:
-        if self.include is not None and not self.include.match_file(relative):
-            return False
-        return self.exclude is None or not self.exclude.match_file(relative)
+        return is_hidden and not self.patterns.names(name)
 
     def _follow(self, item: os.DirEntry[str]) -> Iterator[FileEntry]:
         path = Path(item.path)

@@ -13,7 +13,9 @@ __all__ = ["FORMAT_VERSION", "Fingerprint"]
 FORMAT_VERSION = 1
 """How chunks and vectors are stored; raised when older programs would misread them."""
 
-_RECORDED_ONLY = frozenset({"dtype", "device"})  # vectors agree to a cosine of 0.999 across these
+_RECORDED_ONLY = frozenset({"dtype", "device", "model"})
+"""Not compared: vectors agree to a cosine of 0.999 across float types and devices, and a model has
+as many names as it has folders."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,10 @@ class _Read:
     hashes: list[bytes] = field(default_factory=list)
     reused: int = 0
 
+    def hashes_are_in(self, rows: dict[bytes, int]) -> bool:
+        """Return whether all of its texts have vectors."""
+        return all(key in rows for key in self.hashes)
+
 
 class _Group:
     """Files that are stored together."""
@@ -149,28 +153,25 @@ class Ingestion:
 
     def _store_group(self) -> None:
         group, self._group = self._group, _Group()
-        if not group.files:
-            return
-        if group.texts:
+        if group.texts and not self._should_stop():
             self._mark("embedding", [read.item.entry.key for read in group.files if read.hashes])
-            self._embed(group)
-        outcomes: list[FileOutcome] = []
-        with self._collection.database.write():
-            for read in group.files:
-                # when the run is stopped, files that were not embedded whole are left to the next
-                if all(key in group.rows for key in read.hashes):
-                    outcomes.append(self._store(read, group.rows))
-        for outcome in outcomes:
-            self._tally.account(outcome)
+            for rows in self._writer.embed(group.texts):
+                group.rows.update(rows)
+                self._store_complete(group)
+                if self._should_stop():
+                    break  # files that are not embedded whole are left to the next run
+        self._store_complete(group)
 
-    def _embed(self, group: _Group) -> None:
-        if self._should_stop():
-            return
-        for rows in self._writer.embed(group.texts):
-            group.rows.update(rows)
-            self._tally.tell()
-            if self._should_stop():
-                return
+    def _store_complete(self, group: _Group) -> None:
+        """Store the files all of whose texts have vectors; the others stay in the group."""
+        complete = [read for read in group.files if read.hashes_are_in(group.rows)]
+        group.files = [read for read in group.files if not read.hashes_are_in(group.rows)]
+        if complete:
+            with self._collection.database.write():
+                outcomes = [self._store(read, group.rows) for read in complete]
+            for outcome in outcomes:
+                self._tally.account(outcome)
+        self._tally.tell()
 
     def _store(self, read: _Read, rows: dict[bytes, int]) -> FileOutcome:
         item, result = read.item, read.result

@@ -12,22 +12,15 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable
-from contextlib import closing
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from indexer.collection import (
-    CONFIG_FILE,
-    DATABASE_FILE,
-    Collection,
-    CollectionConfig,
-    read_config,
-)
+from indexer.collection import Collection
+from indexer.collection_config import CONFIG_FILE, DATABASE_FILE, CollectionConfig
+from indexer.collection_summary import CollectionSummary, summarize
 from indexer.database import Database
 from indexer.embedder import model_info
-from indexer.errors import CollectionNotFoundError, IndexerError, StorageError, UsageError
-from indexer.ledger import Ledger
+from indexer.errors import CollectionNotFoundError, StorageError, UsageError
 from indexer.segments import disk_errors, sync_folder
 from indexer.write_lock import WriteLock
 
@@ -59,33 +52,6 @@ def check_name(name: str) -> None:
             f"{name!r} cannot be a collection's name: Windows keeps it for a device; "
             f"choose another, such as {'my-' + name!r}"
         )
-
-
-@dataclass(frozen=True, slots=True)
-class CollectionSummary:
-    """A collection at a glance.
-
-    Args:
-        name: its name.
-        documents: files that can be searched.
-        chunks: their passages.
-        size_bytes: what its directory takes on the disk.
-        model: its model; empty when it cannot be read.
-        steps: refinement steps of its documents; None when it cannot be read.
-        states: number of files in each state of the ledger that occurs.
-        modified_at: when it last changed, seconds since the epoch.
-        problem: why it cannot be opened, with what to do; None when all is well.
-    """
-
-    name: str
-    documents: int
-    chunks: int
-    size_bytes: int
-    model: str
-    steps: int | None
-    states: dict[str, int] = field(default_factory=dict)
-    modified_at: float = 0.0
-    problem: str | None = None
 
 
 class Library:
@@ -154,7 +120,6 @@ class Library:
             info,
             steps=_checked_steps(info, steps),
             chunking=chunking or ChunkingConfig(),
-            created_at=time.time(),
         )
         self._make(name, config)
         return Collection(self._folder / name, resolve=self._resolve)
@@ -207,27 +172,7 @@ class Library:
 
     def summaries(self) -> list[CollectionSummary]:
         """Return all collections at a glance, in order of their names."""
-        return [self._summary(name) for name in self.names()]
-
-    def _summary(self, name: str) -> CollectionSummary:
-        directory = self._folder / name
-        size = _size_bytes(directory)
-        try:
-            config = read_config(directory)
-            with closing(Database(directory / DATABASE_FILE, read_only=True)) as database:
-                totals = Ledger(database).totals()
-        except IndexerError as error:
-            return CollectionSummary(name, 0, 0, size, "", None, problem=str(error))
-        return CollectionSummary(
-            name,
-            totals.documents,
-            totals.chunks,
-            size,
-            config.model,
-            config.steps,
-            totals.states,
-            totals.modified_at or config.created_at,
-        )
+        return [summarize(self._folder / name) for name in self.names()]
 
     def _existing(self, name: str) -> Path:
         names = self.names()
@@ -298,17 +243,6 @@ def _write_json(path: Path, values: dict[str, object]) -> None:
         file.write("\n")
         file.flush()
         os.fsync(file.fileno())
-
-
-def _size_bytes(directory: Path) -> int:
-    total = 0
-    for folder, _, files in os.walk(directory):
-        for name in files:
-            try:
-                total += (Path(folder) / name).stat().st_size
-            except FileNotFoundError:  # a writer replaces and removes files meanwhile
-                continue
-    return total
 
 
 def _age_s(path: Path) -> float:

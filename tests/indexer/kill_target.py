@@ -34,11 +34,16 @@ class LoggingEmbedder(FakeEmbedder):
         return super().embed_documents(texts, steps=steps)
 
 
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 def main() -> None:
     home, files, log = map(Path, sys.argv[1:])
     model = FakeModel(home.parent / "tokenizer.json")
     library = Library(home, resolve=lambda name: model)
-    print("started", flush=True)
+    say("started")
     with library.open_or_create("docs", model=model) as collection:
         report = index_paths(
             collection,
@@ -46,7 +51,7 @@ def main() -> None:
             embedder=lambda: LoggingEmbedder(model, log),
             options=IndexOptions(jobs=2, prune=True),
         )
-    print(report.summary(), flush=True)
+    say(report.summary())
 
 
 if __name__ == "__main__":

@@ -37,6 +37,11 @@ def test_the_number_type_is_recorded_but_not_compared():
     assert other.as_dict()["model"]["dtype"] == "bfloat16"
 
 
+def test_the_models_name_is_recorded_but_not_compared():
+    named = [fingerprint(model={**MODEL, "model": name}) for name in ["mine", "/models/mine"]]
+    assert named[0].differences(named[1]) == []
+
+
 def test_it_survives_json():
     original = fingerprint(steps=7)
     assert Fingerprint.from_dict(json.loads(json.dumps(original.as_dict()))) == original

@@ -2,6 +2,7 @@ import json
 import multiprocessing
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -119,11 +120,21 @@ def test_another_model_is_refused_with_both_values_and_the_ways_out(library, mod
         with pytest.raises(FingerprintMismatchError) as raised:
             collection.check_model(other, 5)
     message = str(raised.value)
+    assert "model: fake / other" in message
     assert "weights: 0123 / 9876" in message
     assert "steps: 0 / 5" in message
     assert "--model fake --steps 0" in message
     assert "--collection OTHER" in message
     assert "gircse collections delete docs" in message
+
+
+def test_a_model_in_a_folder_is_found_from_anywhere(library, model, tmp_path, monkeypatch):
+    (tmp_path / "models" / "mine").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    mine = replace(model, name="models/mine")
+    with library.create("docs", model=mine) as collection:
+        assert collection.config.model == str(tmp_path / "models" / "mine")
+        collection.check_model(mine)
 
 
 def test_the_number_type_does_not_part_collections(library, model):

@@ -1,0 +1,74 @@
+"""A collection at a glance, without opening what makes it searchable."""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from indexer.collection_config import DATABASE_FILE, read_config
+from indexer.database import Database
+from indexer.errors import IndexerError
+from indexer.ledger import Ledger
+
+__all__ = ["CollectionSummary", "summarize"]
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionSummary:
+    """A collection at a glance.
+
+    Args:
+        name: its name.
+        documents: files that can be searched.
+        chunks: their passages.
+        size_bytes: what its directory takes on the disk.
+        model: its model; empty when it cannot be read.
+        steps: refinement steps of its documents; None when it cannot be read.
+        states: number of files in each state of the ledger that occurs.
+        modified_at: when it last changed, seconds since the epoch.
+        problem: why it cannot be opened, with what to do; None when all is well.
+    """
+
+    name: str
+    documents: int
+    chunks: int
+    size_bytes: int
+    model: str
+    steps: int | None
+    states: dict[str, int] = field(default_factory=dict)
+    modified_at: float = 0.0
+    problem: str | None = None
+
+
+def summarize(directory: Path) -> CollectionSummary:
+    """Return the summary of the collection in a directory; damage is told in ``problem``."""
+    name, size = directory.name, _size_bytes(directory)
+    try:
+        config = read_config(directory)
+        with closing(Database(directory / DATABASE_FILE, read_only=True)) as database:
+            totals = Ledger(database).totals()
+    except IndexerError as error:
+        return CollectionSummary(name, 0, 0, size, "", None, problem=str(error))
+    return CollectionSummary(
+        name=name,
+        documents=totals.documents,
+        chunks=totals.chunks,
+        size_bytes=size,
+        model=config.model,
+        steps=config.steps,
+        states=totals.states,
+        modified_at=totals.modified_at or config.created_at,
+    )
+
+
+def _size_bytes(directory: Path) -> int:
+    total = 0
+    for folder, _, files in os.walk(directory):
+        for name in files:
+            try:
+                total += (Path(folder) / name).stat().st_size
+            except FileNotFoundError:  # a writer replaces and removes files meanwhile
+                continue
+    return total
