@@ -28,7 +28,7 @@ _BOUNDARY = re.compile(
     r"(?P<paragraph>\n[^\S\n]*\n\s*)"
     r"|(?P<line>\n\s*)"
     # an initial ("J. Smith") and an abbreviation before a small letter end no sentence
-    r"|(?P<sentence>(?<!\b[A-Z])(?<=[.!?…])[\"'”)\]]*[^\S\n]+(?=[^\sa-z])|(?<=[。\uff01\uff1f])(?!\s))"
+    r"|(?P<sentence>(?<!\b[A-Z]\.)(?<=[.!?…])[\"'”)\]]*[^\S\n]+(?=[^\sa-z])|(?<=[。\uff01\uff1f])(?!\s))"
     r"|(?P<word>[^\S\n]+)"
 )
 _RANKS = {"paragraph": 4, "line": 3, "sentence": 2, "word": 1}
@@ -46,7 +46,7 @@ class ChunkingConfig:
 
     Args:
         max_tokens: tokens of a passage at most, without context and special tokens.
-        overlap_tokens: tokens repeated at most where a paragraph had to be cut.
+        overlap_tokens: tokens repeated at most where a line or paragraph had to be cut.
         context_tokens: tokens at most of the title and heading path that go with each passage.
     """
 
@@ -159,7 +159,8 @@ class Chunker:
             begin, end = _strip(text, start, cut)
             if begin < end:
                 yield begin, end
-            if cut < stop and rank < _RANKS["paragraph"]:
+            # whole lines and paragraphs stand for themselves
+            if cut < stop and rank < _RANKS["line"]:
                 start = max(start + 1, self._step_back(text, cut, index))
             else:
                 start = cut

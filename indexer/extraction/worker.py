@@ -172,11 +172,11 @@ def _no_text(content: FileContent, document: Document) -> dict[str, Any]:
         }
     media = MEDIA_TYPES[document.media_type]
     pages = document.metadata.get("pages")
-    where = f" on {pages} {'page' if pages == '1' else 'pages'}: scanned?" if pages else ""
+    where = f"on {pages} {'page' if pages == '1' else 'pages'}: scanned?"
     return {
         "status": "no_text",
         "code": "no_text",
-        "message": f"there is no text in the {media.label} file{where}",
+        "message": f"no text {where if pages else f'in the {media.label} file'}",
         "hint": "run text recognition (OCR) on it, then index again" if media.binary else "",
     }
 

@@ -25,6 +25,7 @@ _BOMS = (
 _CONTROLS = bytes(set(range(32)) - {8, 9, 10, 12, 13, 27})
 _MAX_CONTROL_SHARE = 0.01
 _WIDE = [f"utf_{bits}{order}" for bits in (16, 32) for order in ("", "_be", "_le")]
+_SAME_COHERENCE = 0.2
 _COMMON = ("cp1252", "cp1250", "iso8859_2", "cp1251", "cp1253", "cp1254")
 _LINE_ENDS = re.compile("\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 # the other control characters, lone surrogates and non-characters
@@ -111,7 +112,7 @@ def _decode_damaged_utf8(data: bytes) -> str | None:
     text = data.decode("utf-8", "replace")
     bad = text.count("\ufffd")
     good = sum(map(len, re.findall("[^\x00-\x7f\ufffd]+", text)))
-    return text if good >= 10 * bad else None
+    return text if good >= 4 * bad else None
 
 
 def _guess(data: bytes) -> str:
@@ -121,9 +122,13 @@ def _guess(data: bytes) -> str:
     if not matches:
         raise _not_text("its bytes are text in no known encoding")
     best = matches[0]
-    # short Western texts fit a dozen encodings equally well: among equals, the most common wins
-    equals = [m for m in matches if (m.chaos, m.coherence) == (best.chaos, best.coherence)]
-    names = {name: match for match in reversed(equals) for name in match.could_be_from_charset}
+    # short Western texts fit a dozen encodings about equally well: then the most common wins
+    equals = [
+        match
+        for match in matches
+        if match.chaos <= best.chaos and match.coherence >= best.coherence - _SAME_COHERENCE
+    ]
+    names = {name for match in equals for name in match.could_be_from_charset}
     encoding = next((name for name in _COMMON if name in names), best.encoding)
     return data.decode(encoding, "replace")
 

@@ -28,7 +28,7 @@ def load(data: bytes, *, source: str, name: str) -> Document:
     value = _parse(text, first_line=1) if text.strip() else None
     records = value if isinstance(value, list) else [value]
     for record in records:
-        builder.block("\n".join(_flatten(record)))
+        builder.block(_describe(record))
     return builder.build(title=_find_title(value))
 
 
@@ -36,7 +36,7 @@ def _load_lines(text: str, *, source: str, name: str) -> Document:
     builder = DocumentBuilder(source=source, name=name, media_type="jsonl")
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
-            builder.block("\n".join(_flatten(_parse(line, first_line=number))))
+            builder.block(_describe(_parse(line, first_line=number)))
     return builder.build()
 
 
@@ -56,6 +56,10 @@ def _parse(text: str, *, first_line: int) -> object:
             "its values are nested too deeply to be read",
             hint="rename it to .txt to read it as plain text",
         ) from None
+
+
+def _describe(record: object) -> str:
+    return "\n".join(line for line in _flatten(record) if line)
 
 
 def _flatten(value: object) -> Iterator[str]:
