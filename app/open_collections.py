@@ -1,0 +1,91 @@
+"""Collections that stay open between searches, so that each opens its index once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from indexer.collection_config import read_config
+from indexer.errors import CollectionNotFoundError
+from indexer.library import Collection, Library
+
+__all__ = ["OpenCollections"]
+
+
+@dataclass(slots=True)
+class _Entry:
+    collection: Collection
+    users: int = 0
+    is_retired: bool = False
+
+
+class OpenCollections:
+    """Open collections by name, shared by all threads.
+
+    Args:
+        library: opens them.
+    """
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self._lock = threading.Lock()
+        self._entries: dict[str, _Entry] = {}
+
+    @contextmanager
+    def use(self, name: str) -> Iterator[Collection]:
+        """Lend a collection; it stays open at least until it is given back.
+
+        Raises:
+            CollectionNotFoundError, FormatVersionError, StorageError: it cannot be opened; the
+                message says what to do.
+        """
+        entry = self._borrow(name)
+        try:
+            yield entry.collection
+        finally:
+            with self._lock:
+                entry.users -= 1
+                is_unused = entry.is_retired and entry.users == 0
+            if is_unused:
+                entry.collection.close()
+
+    def retire(self, name: str) -> None:
+        """Close a collection as soon as nobody uses it; the next ``use`` opens it anew."""
+        with self._lock:
+            entry = self._entries.pop(name, None)
+            if entry is None:
+                return
+            entry.is_retired = True
+            is_unused = entry.users == 0
+        if is_unused:
+            entry.collection.close()
+
+    def close(self) -> None:
+        """Retire all collections."""
+        for name in list(self._entries):
+            self.retire(name)
+
+    def _borrow(self, name: str) -> _Entry:
+        if self._is_outdated(name):
+            self.retire(name)
+        with self._lock:
+            entry = self._entries.get(name)
+            if entry is None:
+                entry = self._entries[name] = _Entry(self._library.open(name))
+            entry.users += 1
+            return entry
+
+    def _is_outdated(self, name: str) -> bool:
+        """Return whether another process deleted the open collection, or made a new one instead."""
+        entry = self._entries.get(name)
+        if entry is None:
+            return False
+        directory = entry.collection.directory
+        if not directory.is_dir():
+            self.retire(name)
+            raise CollectionNotFoundError(
+                f"the collection {name!r} was deleted by another process; choose another one"
+            )
+        return read_config(directory).id != entry.collection.config.id

@@ -1,0 +1,36 @@
+"""The choice of a collection, the same on both pages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from indexer.settings import Settings
+
+__all__ = ["choose_collection", "first_choice"]
+
+SAMPLE = "sample"
+_KEY = "collection"
+
+
+def first_choice(names: Sequence[str], settings: Settings) -> str:
+    """Return the collection to begin with: that of the settings, the sample, or any."""
+    for name in (settings.collection, SAMPLE):
+        if name in names:
+            return name
+    return names[0] if names else settings.collection
+
+
+def choose_collection(names: Sequence[str], settings: Settings) -> str:
+    """Let the user choose among collections where there are several; return the chosen one."""
+    first = first_choice(names, settings)
+    if len(names) < 2:
+        return first
+    return st.selectbox(
+        "Collection",
+        names,
+        index=list(names).index(first),
+        key=_KEY,
+        bind="query-params",
+    )

@@ -1,0 +1,124 @@
+"""What stands between the question and its answers: mode, refinement and filters."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.hits import type_label
+from app.models import ModelStatus
+from app.query import Query
+from app.rendering import markdown_text, plain
+from app.services import Services
+from app.slider import default_steps, range_text, slider_label, step_range
+from indexer.embedder import ModelError, ModelInfo
+from indexer.errors import IndexerError
+from indexer.loaders import MEDIA_TYPES
+from indexer.settings import Mode
+
+__all__ = ["FILTER_KEYS", "search_controls"]
+
+_MODES: dict[Mode, str] = {"hybrid": "Both", "dense": "Meaning", "lexical": "Words"}
+_BY_LABEL = {label: mode for mode, label in _MODES.items()}
+FILTER_KEYS: dict[str, object] = {"types": [], "path": ""}
+"""Keys of the filters' widgets, with what stands for no filter."""
+
+
+def search_controls(parts: Services, collection: str, text: str) -> Query:
+    """Draw the controls; return the query that they make of ``text``."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        # Labels, not modes, are the options: an address then reads ``?mode=Words``.
+        label = st.segmented_control(
+            "Search by",
+            list(_BY_LABEL),
+            default=_MODES[parts.settings.mode],
+            required=True,
+            key="mode",
+            bind="query-params",
+            help="By meaning finds passages that say it in other words; by words finds names and "
+            "codes; both is right for most questions.",
+        )
+        with st.container(width=360, key="gs-refinement"):
+            mode = _BY_LABEL[label or _MODES[parts.settings.mode]]
+            steps = None if mode == "lexical" else _refinement(parts, collection)
+        types, path = _filters()
+    return Query(
+        collection=collection,
+        text=text,
+        mode=mode,
+        steps=steps,
+        media_types=types,
+        path=path,
+    )
+
+
+def _filters() -> tuple[tuple[str, ...], str]:
+    used = sum(bool(st.session_state.get(key)) for key in FILTER_KEYS)
+    with st.popover(f"Filters ({used})" if used else "Filters", icon=":material/filter_alt:"):
+        types = st.multiselect(
+            "Types of documents",
+            list(MEDIA_TYPES),
+            format_func=type_label,
+            key="types",
+            placeholder="All types",
+            bind="query-params",
+        )
+        path = st.text_input(
+            "File or folder name contains",
+            key="path",
+            placeholder="such as reports or */2024/*.pdf",
+            bind="query-params",
+        )
+    return tuple(types), path or ""
+
+
+def _refinement(parts: Services, collection: str) -> int | None:
+    """Draw the slider, or say why there is none; return the steps to use."""
+    with parts.collections.use(collection) as opened:
+        model = opened.config.model
+        try:
+            info = opened.model_info()
+        except (IndexerError, ModelError):
+            return None  # the answer says that the model is missing, and what to do
+    status = parts.models.status(model)
+    low, high = step_range(info)
+    if status.state == "loading":
+        _watch_loading(parts, model)
+    if low == high:
+        _explain_fixed_steps(info, status)
+        return low
+    return _slider(parts, info, status)
+
+
+def _slider(parts: Services, info: ModelInfo, status: ModelStatus) -> int:
+    low, high = step_range(info)
+    first = default_steps(info, parts.settings.steps)
+    chosen = st.session_state.get("steps", first)
+    return st.slider(
+        slider_label(chosen if low <= chosen <= high else first, status.timing),
+        low,
+        high,
+        first,
+        key="steps",
+        bind="query-params",
+        help="How far the model thinks a question through before it searches; measured on this "
+        "machine." + (f" {markdown_text(range_text(status.timing))}" if status.timing else ""),
+    )
+
+
+def _explain_fixed_steps(info: ModelInfo, status: ModelStatus) -> None:
+    label = slider_label(info.min_steps, status.timing)
+    st.html(
+        f'<div class="gs-fixed"><p>{plain(label)}</p>'
+        f"<p>{plain(info.name)} has no refinement steps yet: questions are embedded as they are."
+        "</p></div>"
+    )
+
+
+def _watch_loading(parts: Services, model: str) -> None:
+    """Draw the page anew once the model is ready."""
+
+    def look() -> None:
+        if parts.models.status(model).state != "loading":
+            st.rerun()
+
+    st.fragment(look, run_every=0.5)()

@@ -1,0 +1,35 @@
+"""The frame around both pages; Streamlit runs this file for every interaction."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from app.pages import library, search
+
+FOLDER = Path(__file__).parent
+ABOUT = (
+    "**GIRCSE Search** finds passages in your own documents by meaning and by words. "
+    "Documents, questions and models stay on this machine."
+)
+
+st.set_page_config(
+    page_title="GIRCSE Search",
+    # A file of ours: an icon named ":material/…:" would be fetched from a host on the internet.
+    page_icon=str(FOLDER / "icon.svg"),
+    layout="centered",
+    menu_items={"About": ABOUT},
+)
+st.html(FOLDER / "style.css")
+st.logo(str(FOLDER / "wordmark.svg"), size="medium")
+pages = {
+    "search": st.Page(
+        search.show, title="Search", icon=":material/search:", url_path="search", default=True
+    ),
+    "library": st.Page(
+        library.show, title="Library", icon=":material/library_books:", url_path="library"
+    ),
+}
+st.session_state["pages"] = pages
+st.navigation(list(pages.values()), position="top").run()

@@ -1,0 +1,89 @@
+"""A passage within its document: a drawer beside the results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import PurePath
+
+import streamlit as st
+
+from app.hits import document_place, type_label
+from app.reader import Window, locate, window
+from app.rendering import highlighted, markdown_text, plain
+from app.services import Services
+from indexer.documents import Chunk
+from indexer.errors import IndexerError
+from indexer.stores.base import DocumentRecord
+
+__all__ = ["show_document"]
+
+_FIRST_REACH = 2_000
+_FURTHER = 8_000
+# Constant and ours: nothing of a document ever gets into it.
+_SCROLL = """<script>
+setTimeout(() => document.getElementById('gs-found')?.scrollIntoView({block: 'center'}), 150)
+</script>"""
+
+
+@st.dialog("In the document", width="medium", position="right")
+def show_document(
+    parts: Services,
+    collection: str,
+    record: DocumentRecord,
+    chunk: Chunk | None = None,
+    highlights: Sequence[tuple[int, int]] = (),
+) -> None:
+    """Draw the text of a document around a passage, or from its start; more can be asked for.
+
+    Args:
+        parts: of the app.
+        collection: what it is in.
+        record: the document.
+        chunk: the passage.
+        highlights: spans of the passage to mark.
+    """
+    try:
+        with parts.collections.use(collection) as opened:
+            document = opened.store.document(record.id)
+    except IndexerError as error:
+        st.error(markdown_text(str(error)), icon=":material/error:")
+        return
+    if document is None:
+        st.info("This document was removed since the search. Search again to see what is there.")
+        return
+    st.html(_head(parts, record, chunk))
+    place = locate(document, chunk) if chunk else (0, 0)
+    if place is None:
+        st.info("This document was changed since the search. Search again to find its passages.")
+        return
+    key = f"reach-{chunk.id if chunk else record.id}"
+    before, after = st.session_state.setdefault(key, (_FIRST_REACH, _FIRST_REACH))
+    view = window(document.text, *place, before=before, after=after)
+    if not view.is_start and st.button("Earlier text", icon=":material/expand_less:"):
+        st.session_state[key] = (before + _FURTHER, after)
+        st.rerun(scope="fragment")
+    st.html(_text(view, highlights))
+    if not view.is_end and st.button("Further text", icon=":material/expand_more:"):
+        st.session_state[key] = (before, after + _FURTHER)
+        st.rerun(scope="fragment")
+    st.html(_SCROLL, unsafe_allow_javascript=True)
+
+
+def _head(parts: Services, record: DocumentRecord, chunk: Chunk | None) -> str:
+    facts = [type_label(record.media_type)]
+    if chunk is not None and chunk.page is not None:
+        facts.append(f"page {chunk.page}")
+    facts += [PurePath(record.source).name, document_place(record.source, parts.uploads)]
+    items = "".join(f"<li>{plain(fact)}</li>" for fact in facts)
+    return f'<h3 class="gs-title">{plain(record.title)}</h3><ul class="gs-facts">{items}</ul>'
+
+
+def _text(view: Window, highlights: Sequence[tuple[int, int]]) -> str:
+    lead = "" if view.is_start else "… "
+    rest = "" if view.is_end else " …"
+    passage = highlighted(view.passage, highlights)
+    return (
+        f'<div class="gs-document">{lead}{plain(view.before)}'
+        f'<span id="gs-found" class="gs-found">{passage}</span>'
+        f"{plain(view.after)}{rest}</div>"
+    )

@@ -1,0 +1,61 @@
+"""The one place of the app where its parts are put together."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.addresses import is_local
+from app.indexing import IndexingWorker
+from app.job_queue import JobQueue
+from app.models import Models
+from app.open_collections import OpenCollections
+from app.services import Services
+from app.uploads import UploadFolder
+from indexer.embedder import Embedder, load_embedder
+from indexer.extraction import ExtractionLimits
+from indexer.index_report import IndexOptions
+from indexer.library import Library
+from indexer.settings import Settings, load
+
+__all__ = ["build", "services"]
+
+
+def build(settings: Settings, *, takes_paths: bool) -> Services:
+    """Put the parts together; nothing runs yet.
+
+    Args:
+        settings: in force for as long as the app runs.
+        takes_paths: whether users may name paths of this machine.
+    """
+
+    def load_model(name: str) -> Embedder:
+        return load_embedder(name, device=settings.device, dtype=settings.dtype)
+
+    library = Library(settings.home)
+    collections = OpenCollections(library)
+    models = Models(load_model)
+    queue = JobQueue(library.home / "jobs")
+    limits = ExtractionLimits(
+        timeout_s=settings.timeout_s, memory_bytes=settings.memory_mb * 1024 * 1024
+    )
+    return Services(
+        settings=settings,
+        library=library,
+        collections=collections,
+        models=models,
+        uploads=UploadFolder(library.home),
+        queue=queue,
+        worker=IndexingWorker(
+            queue, collections, models.get, IndexOptions(jobs=settings.jobs, limits=limits)
+        ),
+        takes_paths=takes_paths,
+    )
+
+
+@st.cache_resource(show_spinner=False, on_release=Services.close)
+def services() -> Services:
+    """Return what all sessions of this process share; started by the first call."""
+    address = st.get_option("server.address")
+    built = build(load().settings, takes_paths=address is not None and is_local(address))
+    built.start()
+    return built

@@ -1,0 +1,163 @@
+"""Serves the app: one process that owns model, collections and the indexing thread.
+
+Knows how Streamlit is started and stopped; what is shown is in ``app.pages``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import signal
+import socket
+import tomllib
+import webbrowser
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+import streamlit as st
+
+from app.addresses import is_local
+from app.resources import services
+from indexer.errors import UsageError
+
+__all__ = ["SCRIPT", "lifespan", "report_error", "run"]
+
+SCRIPT = Path(__file__).parent / "pages" / "main.py"
+
+logger = logging.getLogger(__name__)
+
+_EVERYWHERE = ("0.0.0.0", "::")
+# The wheel carries the checkout's file beside this module.
+_CONFIG_FILES = (
+    Path(__file__).parent / "config.toml",
+    Path(__file__).parent.parent / ".streamlit" / "config.toml",
+)
+
+
+def run(*, port: int, address: str, headless: bool) -> None:
+    """Serve the app until SIGINT or SIGTERM; indexing ends its batch, and nothing is lost.
+
+    Args:
+        port: to listen on.
+        address: to listen on; others than this machine's own let others in.
+        headless: do not open a browser.
+
+    Raises:
+        UsageError: nothing can listen there; says why and what to do.
+    """
+    _check_free(address, port)
+    config = _configuration() | {
+        "server.port": port,
+        "server.address": address,
+        "server.headless": True,  # Streamlit's own way to open a browser is not for st.App
+        # Against pages elsewhere that have a name resolve to this machine.
+        "server.allowedHosts": [address, "localhost", "127.0.0.1"] if is_local(address) else [],
+    }
+    app = st.App(SCRIPT, lifespan=_opening(address, port, headless), on_script_error=report_error)
+    with _ended_by_signals():
+        app.run(config=config)
+
+
+@asynccontextmanager
+async def lifespan(_: st.App) -> AsyncIterator[None]:
+    """Start what the pages work with before the first of them is asked for; end it at the end."""
+    parts = await asyncio.to_thread(services)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(parts.close)
+
+
+def report_error(error: Exception) -> bool:
+    """Show in the page that something went wrong, without a traceback; that goes to the log."""
+    logger.error("a page failed", exc_info=error)
+    st.error(
+        "Something unexpected went wrong on this page. Your documents are safe. Reload the page; "
+        "if it happens again, the terminal that runs the app has the details.",
+        icon=":material/error:",
+    )
+    return True
+
+
+def _opening(
+    address: str, port: int, headless: bool
+) -> Callable[[st.App], AbstractAsyncContextManager[None]]:
+    """Return the lifespan that also opens a browser, once the server listens."""
+
+    @asynccontextmanager
+    async def opening(app: st.App) -> AsyncIterator[None]:
+        async with lifespan(app):
+            if not headless:
+                shown = f"[{address}]" if ":" in address else address
+                url = f"http://{'localhost' if address in _EVERYWHERE else shown}:{port}"
+                # Later than now: the server answers only when this function has yielded.
+                asyncio.get_running_loop().call_later(0.3, webbrowser.open, url)
+            yield
+
+    return opening
+
+
+def _configuration() -> dict[str, Any]:
+    """Return the options of ``.streamlit/config.toml``, which hold from any working directory."""
+    path = next(path for path in _CONFIG_FILES if path.is_file())
+    return dict(_flat(tomllib.loads(path.read_text(encoding="utf-8"))))
+
+
+def _flat(table: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in table.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def _check_free(address: str, port: int) -> None:
+    """Find out before anything is loaded whether the port can be had."""
+    try:
+        family, kind, protocol, _, where = socket.getaddrinfo(
+            address, port, type=socket.SOCK_STREAM
+        )[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
+            probe.bind(where)
+    except socket.gaierror as error:
+        raise UsageError(f"{address!r} is no address: {error.strerror}.") from error
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise UsageError(
+                f"nothing can listen on {address}:{port}: {error.strerror}. Use 127.0.0.1 and a "
+                "port above 1023."
+            ) from error
+        raise UsageError(
+            f"port {port} on {address} is taken by another program. If that is this app, open "
+            f"http://{address}:{port}; otherwise choose another one: --port {port % 65535 + 1}"
+        ) from error
+
+
+class _Ended(BaseException):
+    """A signal asked the server to end."""
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Leave the block quietly on SIGINT and SIGTERM.
+
+    While it serves, the server takes signals itself, ends in good order and raises them once more
+    for whoever was there before: this.
+    """
+
+    def end(number: int, frame: FrameType | None) -> NoReturn:
+        raise _Ended
+
+    previous = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    except _Ended:
+        pass
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

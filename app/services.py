@@ -1,0 +1,158 @@
+"""What the pages work with, and the few things they can ask to be done.
+
+One instance serves all browser tabs; everything in it is safe between threads.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.activity import Activity
+from app.indexing import IndexingWorker
+from app.job_queue import JobQueue
+from app.models import Models
+from app.open_collections import OpenCollections
+from app.uploads import Upload, UploadFolder
+from indexer.discovery import check_roots
+from indexer.errors import UsageError
+from indexer.library import Library
+from indexer.settings import Settings
+
+__all__ = ["Services"]
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts of the running app.
+
+    Args:
+        settings: in force since the app was started.
+        library: all collections.
+        collections: those that are open.
+        models: those that are loaded.
+        uploads: the copies of uploaded files.
+        queue: jobs that are not done.
+        worker: does them.
+        takes_paths: whether users may name paths of this machine: only where they are on it.
+    """
+
+    settings: Settings
+    library: Library
+    collections: OpenCollections
+    models: Models
+    uploads: UploadFolder
+    queue: JobQueue
+    worker: IndexingWorker
+    takes_paths: bool
+
+    def start(self) -> None:
+        """Load the default model and go on with the jobs of an earlier run of the app."""
+        self.models.start(self.settings.model)
+        self.worker.start()
+
+    def close(self) -> None:
+        """Stop after the batch at hand and write everything down; may be called twice."""
+        self.models.close()
+        self.worker.close()
+        self.collections.close()
+
+    def activity(self, collection: str) -> Activity:
+        """Say what goes on in a collection."""
+        return self.worker.activity().of(collection)
+
+    def add_uploads(self, collection: str, uploads: Sequence[Upload]) -> list[Path]:
+        """Keep copies of uploaded files and queue them.
+
+        Raises:
+            CollectionNotFoundError: the collection was deleted meanwhile.
+            StorageError: the disk is full; none of the files was kept.
+        """
+        with self.collections.use(collection) as opened:
+            self.uploads.claim(collection, opened.config.id)
+        paths = self.uploads.store(
+            collection,
+            uploads,
+            before_commit=lambda paths: self._queue_files(collection, paths),
+        )
+        self.worker.notify()
+        return paths
+
+    def create_collection(self, name: str, *, steps: int | None = None) -> None:
+        """Make an empty collection for the model of the settings.
+
+        Raises:
+            UsageError: the name is taken or impossible, or the model has no such number of steps.
+            ModelError: the model is not on this machine.
+            StorageError: the disk is full or cannot be written.
+        """
+        wanted = self.settings.steps if steps is None else steps
+        self.library.create(name, model=self.settings.model, steps=wanted).close()
+
+    def check_path(self, text: str) -> Path:
+        """Return the file or folder of this machine that a user named.
+
+        Args:
+            text: its path as typed; ``~`` stands for the home directory.
+
+        Raises:
+            UsageError: there is no such path, or it is not to be indexed; says why.
+        """
+        named = text.strip().strip("\"'")
+        if not named:
+            raise UsageError("No path was given. Type the path of a file or folder first.")
+        path = Path(named).expanduser()
+        if not path.is_absolute():
+            raise UsageError(
+                f"{named} is not an absolute path. Start it with / or with ~ for your home folder."
+            )
+        (root,) = check_roots([path], home=self.library.home)
+        return root.path
+
+    def add_path(self, collection: str, path: Path) -> None:
+        """Queue a file or folder that ``check_path`` returned.
+
+        Raises:
+            StorageError: the queue cannot be written.
+        """
+        self.queue.add(collection, [path], kind="folder" if path.is_dir() else "files")
+        self.worker.notify()
+
+    def retry(self, collection: str, paths: Sequence[Path]) -> None:
+        """Read files again that failed."""
+        self.queue.add(collection, paths, kind="files", retries=True)
+        self.worker.notify()
+
+    def delete_documents(self, collection: str, document_ids: Sequence[str]) -> int:
+        """Remove documents, and the copies of those that were uploaded; return how many.
+
+        Indexing rests meanwhile, for a few seconds at most.
+
+        Raises:
+            CollectionBusyError: another process is writing to the collection.
+        """
+        with self.collections.use(collection) as opened, self.worker.resting():
+            rows = opened.ledger.get(document_ids)
+            removed = opened.delete_documents(document_ids)
+        for row in rows.values():
+            self.uploads.remove(Path(os.fsdecode(row.path)))
+        return removed
+
+    def delete_collection(self, name: str) -> None:
+        """Remove a collection with its jobs and uploads.
+
+        Raises:
+            CollectionBusyError: another process is writing to the collection.
+        """
+        with self.worker.resting():
+            self.library.delete(name)
+            for job in self.queue.jobs():
+                if job.collection == name:
+                    self.worker.discard(job)
+            self.collections.retire(name)
+        self.uploads.remove_all(name)
+
+    def _queue_files(self, collection: str, paths: Sequence[Path]) -> None:
+        self.queue.add(collection, paths, kind="files")

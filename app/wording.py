@@ -1,0 +1,59 @@
+"""Numbers and times as people read them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+__all__ = [
+    "count_text",
+    "duration_text",
+    "milliseconds_text",
+    "size_text",
+    "steps_text",
+    "time_text",
+]
+
+
+def count_text(count: int, noun: str) -> str:
+    """Return a count with its noun, such as ``"1 document"`` or ``"1,204 documents"``."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def size_text(size_bytes: int) -> str:
+    """Return a number of bytes, such as ``"4.2 MB"``."""
+    size = float(size_bytes)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def time_text(seconds: float) -> str:
+    """Return a time since the epoch as local date and minute."""
+    return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")
+
+
+def duration_text(seconds: float) -> str:
+    """Return a time left, such as ``"about 3 min"``; as exact as an estimate deserves."""
+    if seconds < 10:
+        return "a few seconds"
+    if seconds < 90:
+        return f"about {round(seconds, -1):.0f} s"
+    if seconds < 90 * 60:
+        return f"about {seconds / 60:.0f} min"
+    return f"about {seconds / 3600:.1f} h"
+
+
+def milliseconds_text(milliseconds: float) -> str:
+    """Return a short time, such as ``"0.4 ms"``, ``"38 ms"`` or ``"1.2 s"``."""
+    if milliseconds < 9.95:
+        return f"{milliseconds:.1f} ms"
+    if milliseconds < 1000:
+        return f"{milliseconds:.0f} ms"
+    return f"{milliseconds / 1000:.1f} s"
+
+
+def steps_text(steps: int) -> str:
+    """Return a number of refinement steps, such as ``"1 step"``."""
+    return count_text(steps, "step")
