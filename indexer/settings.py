@@ -190,7 +190,7 @@ _KEYS: dict[str, _Key] = {
     "top": _whole(1, 1000),
     "jobs": _whole(1, 256, in_project=False),
     "timeout_s": _real(1, 86_400, unit=" of seconds", in_project=False),
-    "memory_mb": _whole(64, 1_048_576, unit=" of MiB", in_project=False),
+    "memory_mb": _whole(256, 1_048_576, unit=" of MiB", in_project=False),
 }
 
 # Read elsewhere: GIRCSE_DEBUG by the command line.

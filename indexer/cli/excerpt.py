@@ -8,7 +8,7 @@ from collections.abc import Sequence
 __all__ = ["excerpt"]
 
 _WORD = re.compile(r"\S+")
-_LEAD_CHARS = 80
+_BLANK = re.compile(r"\s")
 _ELLIPSIS = "… "
 
 
@@ -51,16 +51,20 @@ def excerpt(
 
 
 def _window_start(text: str, spans: Sequence[tuple[int, int]], limit: int) -> int:
-    """Return the start of a word from which ``limit`` characters hold the most highlights."""
+    """Return the start of a word from which ``limit`` characters show most of the highlights."""
     if len(text) <= limit or not spans:
         return 0
-    best, best_count = 0, -1
-    for first, _ in spans:
-        start = max(0, first - _LEAD_CHARS)
-        count = sum(start <= begin and end <= start + limit for begin, end in spans)
-        if count > best_count:
-            best, best_count = start, count
-    if best == 0:
+    best, best_worth = (0, 0), (0, 0)
+    for index, (first, _) in enumerate(spans):
+        inside = [span for span in spans[index:] if span[1] <= first + limit]
+        # Different words say more about the passage than one word many times.
+        worth = len({text[begin:end].casefold() for begin, end in inside}), len(inside)
+        if worth > best_worth:
+            best, best_worth = (first, inside[-1][1]), worth
+    first, last = best
+    start = first - (limit - (last - first)) // 2  # as much before the highlights as after them
+    start = min(max(0, start), len(text) - limit)
+    if start == 0:
         return 0
-    blank = re.compile(r"\s").search(text, best)  # on to the next whole word
-    return blank.end() if blank else best
+    blank = _BLANK.search(text, start - 1)  # on to the next whole word
+    return blank.end() if blank and blank.start() < first else start

@@ -5,15 +5,11 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from rich.padding import Padding
-from rich.text import Text
-
-from indexer.cli.excerpt import excerpt
 from indexer.cli.freshness import FileState
-from indexer.cli.terminal import Terminal, json_text, one_line, printable, write_json
+from indexer.cli.hit_view import headings_of, print_hit
+from indexer.cli.terminal import Terminal, json_text, one_line, write_json
 
 if TYPE_CHECKING:
     from indexer.search import Hit, SearchResult
@@ -22,11 +18,6 @@ __all__ = ["HitFormat", "write_hits"]
 
 HitFormat = Literal["table", "json", "jsonl", "csv", "paths"]
 
-_SEPARATOR = " \N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} "  # as in ``Chunk.context``
-_EXCERPT_CHARS = 360
-_READABLE_WIDTH = 110
-_INDENT = 4
-_HIGHLIGHT = "bold underline"  # not by colour alone
 _FORMULA_START = ("=", "+", "-", "@", "\t", "\r")
 _CSV_FIELDS = (
     "rank",
@@ -79,7 +70,7 @@ def write_hits(
             sys.stdout.write((one_line(source) if sys.stdout.isatty() else source) + "\n")
     else:
         for hit, state in pairs:
-            _print_hit(terminal, hit, state, full=full)
+            print_hit(terminal, hit, state, full=full)
 
 
 def _result_as_dict(
@@ -110,7 +101,7 @@ def _hit_as_dict(hit: Hit, state: FileState) -> dict[str, object]:
         "title": document.title,
         "media_type": document.media_type,
         "page": chunk.page,
-        "headings": _headings(hit),
+        "headings": headings_of(hit),
         "passage": chunk.text,
         "highlights": [list(span) for span in hit.highlights],
         "start": chunk.start,
@@ -122,62 +113,8 @@ def _hit_as_dict(hit: Hit, state: FileState) -> dict[str, object]:
     }
 
 
-def _headings(hit: Hit) -> str:
-    """Return the heading path without the document's title, which is shown beside it."""
-    context, title = hit.chunk.context, hit.document.title
-    return context.removeprefix(title).removeprefix(_SEPARATOR) if title else context
-
-
 def _csv_cell(value: object) -> object:
     # A spreadsheet runs a cell that starts like a formula, and passages are strangers' texts.
     if isinstance(value, str) and value.startswith(_FORMULA_START):
         return "'" + value
     return value
-
-
-def _print_hit(terminal: Terminal, hit: Hit, state: FileState, *, full: bool) -> None:
-    chunk, document = hit.chunk, hit.document
-    width = min(terminal.out.width, _READABLE_WIDTH)
-    head = Text.assemble(
-        (f"{hit.rank:>2}  ", "bold"), (one_line(document.title), "bold"), overflow="fold"
-    )
-    facts = [f"page {chunk.page}" if chunk.page is not None else "", f"score {hit.score:.3f}"]
-    if full:
-        facts += [
-            f"dense {hit.dense_score:.3f} (#{hit.dense_rank or '-'})"
-            if hit.dense_score is not None
-            else "",
-            f"lexical {hit.lexical_score:.2f} (#{hit.lexical_rank or '-'})"
-            if hit.lexical_score is not None
-            else "",
-        ]
-    head.append("  " + " · ".join(fact for fact in facts if fact), style="dim")
-    terminal.out.print(head, width=width)
-    if headings := _headings(hit):
-        terminal.out.print(
-            Padding(Text(one_line(headings), "italic"), (0, 0, 0, _INDENT)), width=width
-        )
-    where = Text(" " * _INDENT)
-    where.append(one_line(document.source), style=_link(document.source))
-    if state != "current":
-        where.append(f"  ({'file is gone' if state == 'missing' else 'changed since'})", "yellow")
-    terminal.out.print(where, soft_wrap=True)  # unbroken, so that it can be copied
-    terminal.out.print(Padding(_passage(hit, full=full), (0, 0, 1, _INDENT)), width=width)
-
-
-def _link(source: str) -> str:
-    """Return the style of a path: a link where it is a file and the terminal knows links."""
-    path = Path(source)
-    # as_uri() quotes what could end the escape sequence of the link
-    return f"cyan link {path.as_uri()}" if path.is_absolute() else "cyan"
-
-
-def _passage(hit: Hit, *, full: bool) -> Text:
-    if full:
-        text, spans = hit.chunk.text, list(hit.highlights)
-    else:
-        text, spans = excerpt(hit.chunk.text, hit.highlights, limit=_EXCERPT_CHARS)
-    passage = Text(printable(text), overflow="fold")  # same length, so the spans still fit
-    for start, end in spans:
-        passage.stylize(_HIGHLIGHT, start, end)
-    return passage

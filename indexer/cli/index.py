@@ -143,9 +143,10 @@ def index(  # noqa: PLR0913 - each argument is a flag of the command
             retry_failed=retry_failed,
         ),
     )
-    from indexer.discovery import check_roots
+    from indexer.discovery import discover
 
-    check_roots(paths, home=loaded.settings.home)  # before a collection is made for them
+    # Bad paths and patterns are refused at this call, before a collection is made for them.
+    discover(paths, include=options.include, exclude=options.exclude, home=loaded.settings.home)
     changes: list[FileOutcome] = []
     with (
         StopOnSignal(session.terminal) as stop,
@@ -164,9 +165,8 @@ def index(  # noqa: PLR0913 - each argument is a flag of the command
 
 
 def _options(settings: Settings, selection: _Selection) -> IndexOptions:
-    from indexer.pipeline import IndexOptions
-
     from indexer.extraction import ExtractionLimits
+    from indexer.pipeline import IndexOptions
 
     return IndexOptions(
         jobs=settings.jobs,
@@ -229,9 +229,8 @@ def _run(
     stop: StopOnSignal,
     changes: list[FileOutcome],
 ) -> IndexReport:
-    from indexer.pipeline import index_paths
-
     from indexer.embedder import load_embedder
+    from indexer.pipeline import index_paths
 
     def note_change(outcome: FileOutcome) -> None:
         if outcome.change != "unchanged":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -23,10 +24,9 @@ from indexer.errors import UsageError
 from indexer.settings import FusionMethod, Mode
 
 if TYPE_CHECKING:
-    from indexer.search import Searcher, SearchRequest, SearchResult
-
     from indexer.embedder import Embedder
     from indexer.library import Collection
+    from indexer.search import Searcher, SearchRequest, SearchResult
     from indexer.settings import LoadedSettings
 
 __all__ = ["EPILOG", "search"]
@@ -120,6 +120,8 @@ def search(  # noqa: PLR0913 - each argument is a flag of the command
     request = _request(_query_text(query), loaded, offset=offset, where=where or [])
     name = loaded.settings.collection
     with session.library(loaded).open(name) as target:
+        if request.steps is None:  # as many as the documents got
+            request = replace(request, steps=target.config.steps)
         result = _searcher(target, loaded, session).search(request)
         states = file_states(target.ledger, [hit.document.id for hit in result.hits])
     write_hits(session.terminal, result, collection=name, format=format, states=states, full=full)
@@ -179,12 +181,12 @@ def _say_more(
     by_document = {hit.document.id: state for hit, state in zip(result.hits, states, strict=True)}
     if note := freshness_note(list(by_document.values()), collection=collection):
         terminal.warn(note)
-    parts = [request.mode]
+    parts: list[str] = [request.mode]
     if result.steps is not None:
         parts.append(f"{result.steps} steps" if result.steps != 1 else "1 step")
     parts += [
         f"{leg} {result.timings_ms[leg]:.0f} ms"
-        for leg in ("embed", "dense", "lexical", "total")
+        for leg in ("load", "embed", "dense", "lexical", "total")
         if leg in result.timings_ms
     ]
     terminal.note(" · ".join(parts))

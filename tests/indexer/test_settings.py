@@ -88,7 +88,7 @@ def test_unknown_variables_are_reported_and_known_ones_are_not():
         ("GIRCSE_DEVICE", "gpu", "cpu, cuda, cuda:N or mps"),
         ("GIRCSE_COLLECTION", "../other", "1 to 64 of the characters"),
         ("GIRCSE_TIMEOUT_S", "0", "a number of seconds from 1"),
-        ("GIRCSE_MEMORY_MB", "1.5", "a whole number of MiB from 64"),
+        ("GIRCSE_MEMORY_MB", "1.5", "a whole number of MiB from 256"),
     ],
 )
 def test_a_bad_variable_is_named_with_its_value_and_what_is_allowed(variable, value, allowed):
