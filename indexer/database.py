@@ -144,7 +144,8 @@ class Database:
             status = self.path.stat()
         except OSError as error:
             raise StorageError(
-                f"{self.path}: {error.strerror}; open the collection again"
+                f"{self.path}: {error.strerror}; check that the folder exists and that this user "
+                "may read it"
             ) from error
         stamp = (status.st_size, status.st_mtime_ns, int(wal_file(self.path).exists()))
         if stamp != self._stamp:
