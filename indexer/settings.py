@@ -8,9 +8,8 @@ directory, load a model from a folder or hub, pick the device, or raise the limi
 from __future__ import annotations
 
 import os
-import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal, cast
@@ -18,6 +17,7 @@ from typing import Literal, cast
 import platformdirs
 
 from indexer.errors import UsageError
+from indexer.setting_rules import MAX_STEPS, RULES
 
 __all__ = [
     "MAX_STEPS",
@@ -33,9 +33,7 @@ Mode = Literal["hybrid", "dense", "lexical"]
 FusionMethod = Literal["weighted", "rrf"]
 Dtype = Literal["float32", "bfloat16", "float16"]
 
-MAX_STEPS = 64
 _MAX_FILE_BYTES = 64 * 1024
-_DEVICE = re.compile(r"cpu|mps|cuda(:\d+)?")
 
 
 def _default_home() -> Path:
@@ -85,7 +83,7 @@ class Settings:
     memory_mb: int = 1024
 
     def __post_init__(self) -> None:
-        for name, key in _KEYS.items():
+        for name, key in RULES.items():
             value = getattr(self, name)
             if value is not None and not key.accepts(value):
                 raise UsageError(f"{name} is {value!r}; expected {key.allowed}.")
@@ -110,89 +108,6 @@ class LoadedSettings:
         return self.origins[name].startswith(("flag ", "environment "))
 
 
-@dataclass(frozen=True, slots=True)
-class _Key:
-    """One setting: how it is read from text, what it may be, and who may set it."""
-
-    parse: Callable[[str], object]
-    kinds: tuple[type, ...]
-    accepts: Callable[[object], bool]
-    allowed: str
-    in_project: bool = True
-
-
-def _choice(*names: str) -> _Key:
-    return _Key(str, (str,), lambda value: value in names, "one of " + ", ".join(names))
-
-
-def _whole(low: int, high: int, *, unit: str = "", in_project: bool = True) -> _Key:
-    return _Key(
-        int,
-        (int,),
-        lambda value: low <= cast(int, value) <= high,
-        f"a whole number{unit} from {low} to {high}",
-        in_project,
-    )
-
-
-def _real(low: float, high: float, *, unit: str = "", in_project: bool = True) -> _Key:
-    return _Key(
-        float,
-        (int, float),
-        lambda value: low <= cast(float, value) <= high,  # false for NaN
-        f"a number{unit} from {low:g} to {high:g}",
-        in_project,
-    )
-
-
-def _pattern(pattern: re.Pattern[str], allowed: str, *, in_project: bool = True) -> _Key:
-    return _Key(
-        str, (str,), lambda value: bool(pattern.fullmatch(cast(str, value))), allowed, in_project
-    )
-
-
-def _is_collection_name(value: object) -> bool:
-    from indexer.library import check_name
-
-    try:
-        check_name(cast(str, value))
-    except UsageError:
-        return False
-    return True
-
-
-_KEYS: dict[str, _Key] = {
-    "home": _Key(
-        lambda text: Path(text),
-        (str, Path),
-        lambda value: "\0" not in str(value),
-        "a directory, absolute or starting with ~",
-        in_project=False,
-    ),
-    "collection": _Key(
-        str,
-        (str,),
-        _is_collection_name,
-        "1 to 64 of the characters A-Z a-z 0-9 . _ - with no dot at either end",
-    ),
-    "model": _Key(
-        str,
-        (str,),
-        lambda value: bool(cast(str, value).strip()) and "\0" not in cast(str, value),
-        "a registered name, a folder or a hub id (see: gircse model list)",
-    ),
-    "steps": _whole(0, MAX_STEPS),
-    "device": _pattern(_DEVICE, "cpu, cuda, cuda:N or mps", in_project=False),
-    "dtype": _choice("float32", "bfloat16", "float16"),
-    "mode": _choice("hybrid", "dense", "lexical"),
-    "fusion": _choice("weighted", "rrf"),
-    "dense_weight": _real(0, 1),
-    "top": _whole(1, 1000),
-    "jobs": _whole(1, 256, in_project=False),
-    "timeout_s": _real(1, 86_400, unit=" of seconds", in_project=False),
-    "memory_mb": _whole(256, 1_048_576, unit=" of MiB", in_project=False),
-}
-
 # Read elsewhere: GIRCSE_DEBUG by the command line.
 _OTHER_VARIABLES = frozenset({"GIRCSE_DEBUG"})
 
@@ -204,7 +119,10 @@ def user_file() -> Path:
 
 def project_file() -> Path:
     """Return the path of the settings of the current directory, which need not exist."""
-    return Path.cwd() / "gircse.toml"
+    try:
+        return Path.cwd() / "gircse.toml"
+    except FileNotFoundError:  # the working directory was removed
+        return Path("gircse.toml")
 
 
 def defaults() -> LoadedSettings:
@@ -241,7 +159,7 @@ def load(
             name
             for name in environ
             if name.startswith("GIRCSE_")
-            and name.removeprefix("GIRCSE_").lower() not in _KEYS
+            and name.removeprefix("GIRCSE_").lower() not in RULES
             and name not in _OTHER_VARIABLES
         )
     )
@@ -263,7 +181,7 @@ def _from_flags(flags: Mapping[str, object]) -> _Layer:
 
 def _from_environment(environ: Mapping[str, str]) -> _Layer:
     layer: _Layer = {}
-    for name, key in _KEYS.items():
+    for name, key in RULES.items():
         variable = f"GIRCSE_{name.upper()}"
         text = environ.get(variable, "").strip()
         if not text:  # set to nothing is the shell's way of "not set"
@@ -279,9 +197,9 @@ def _from_environment(environ: Mapping[str, str]) -> _Layer:
 def _from_file(path: Path, *, trusted: bool) -> _Layer:
     layer: _Layer = {}
     for name, value in _read_toml(path).items():
-        key = _KEYS.get(name)
+        key = RULES.get(name)
         if key is None:
-            raise UsageError(f"{path}: unknown key {name!r}; there are: {', '.join(_KEYS)}.")
+            raise UsageError(f"{path}: unknown key {name!r}; there are: {', '.join(RULES)}.")
         place = f"{path}: {name}"
         if isinstance(value, bool) or not isinstance(value, key.kinds):
             raise UsageError(f"{place} is {value!r}; expected {key.allowed}.")
@@ -295,7 +213,7 @@ def _from_file(path: Path, *, trusted: bool) -> _Layer:
 
 def _checked(name: str, value: object, *, place: str) -> object:
     """Return ``value`` in the field's own type, or raise a UsageError that names ``place``."""
-    key = _KEYS[name]
+    key = RULES[name]
     if name == "home":
         value = Path(str(value)).expanduser().absolute()
     if not key.accepts(value):
@@ -305,7 +223,7 @@ def _checked(name: str, value: object, *, place: str) -> object:
 
 def _refuse_untrusted(path: Path, name: str, value: object) -> None:
     """Raise where a project file asks for more than choosing among what is on this machine."""
-    if not _KEYS[name].in_project:
+    if not RULES[name].in_project:
         raise UsageError(
             f"{path} sets {name} to {value!r}, which a project file may not: it could have come"
             f" with somebody else's files. Set it in {user_file()}, as GIRCSE_{name.upper()}, or"

@@ -5,7 +5,9 @@ Importing this package imports neither models nor stores: each command imports w
 
 from __future__ import annotations
 
+import io
 import logging
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -103,6 +105,9 @@ app.command(name="app", epilog=serve.EPILOG)(serve.serve)
 
 def main() -> None:
     """Run the console script."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that lacks a letter gets its number
+            stream.reconfigure(errors="backslashreplace")
     # Warnings of libraries are for their callers' developers; --debug shows them as log messages.
     logging.captureWarnings(True)
     logging.getLogger("py.warnings").addHandler(logging.NullHandler())

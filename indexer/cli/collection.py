@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from indexer.cli.confirm import confirm_or_exit
 from indexer.cli.options import FormatOption, YesOption, epilog
@@ -35,7 +33,22 @@ def list_collections(context: typer.Context, format: FormatOption = "text") -> N
     if format == "json":
         write_json([summary_as_dict(summary) for summary in summaries])
     elif summaries:
-        session.terminal.table(_table(summaries))
+        session.terminal.columns(
+            ("name", "documents", "chunks", "size", "changed", "steps", "model"),
+            [
+                (
+                    summary.name,
+                    f"{summary.documents:,}",
+                    f"{summary.chunks:,}",
+                    size_text(summary.size_bytes),
+                    time_text(summary.modified_at),
+                    "" if summary.steps is None else str(summary.steps),
+                    summary.model,
+                )
+                for summary in summaries
+            ],
+            right=("documents", "chunks", "size", "steps"),
+        )
         for summary in summaries:
             if summary.problem is not None:
                 session.terminal.warn(f"{summary.name}: {summary.problem}")
@@ -120,27 +133,6 @@ def find_summary(session: Session, name: str) -> CollectionSummary:
             return summary
     names = ", ".join(summary.name for summary in summaries) or "none yet"
     raise CollectionNotFoundError(f"there is no collection {name!r}; there are: {names}.")
-
-
-def _table(summaries: list[CollectionSummary]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("name", overflow="fold")
-    for label in ("documents", "chunks", "size"):
-        table.add_column(label, justify="right", no_wrap=True)
-    table.add_column("model", overflow="fold")
-    table.add_column("steps", justify="right")
-    table.add_column("changed", no_wrap=True)
-    for summary in summaries:
-        table.add_row(
-            Text(summary.name),
-            f"{summary.documents:,}",
-            f"{summary.chunks:,}",
-            size_text(summary.size_bytes),
-            Text(one_line(summary.model)),
-            "" if summary.steps is None else str(summary.steps),
-            time_text(summary.modified_at),
-        )
-    return table
 
 
 def _flat(values: dict[str, object], prefix: str = "") -> dict[str, object]:

@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import fields
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from indexer import settings
 from indexer.cli.options import FormatOption, epilog
 from indexer.cli.session import session_of
-from indexer.cli.terminal import one_line, write_json
+from indexer.cli.terminal import write_json
 from indexer.settings import LoadedSettings
 
-__all__ = ["app", "settings_as_dict", "shown"]
+__all__ = ["app"]
 
 app = typer.Typer(help="Show the settings in force.", no_args_is_help=True)
 
@@ -39,21 +37,23 @@ def show_config(context: typer.Context, format: FormatOption = "text") -> None:
     if format == "json":
         write_json(
             {
-                "settings": settings_as_dict(loaded),
+                "settings": _settings_as_dict(loaded),
                 "user_file": str(settings.user_file()),
                 "project_file": str(settings.project_file()),
             }
         )
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for label in ("setting", "value", "from"):
-        table.add_column(label, overflow="fold")
-    for setting in fields(loaded.settings):
-        value = getattr(loaded.settings, setting.name)
-        table.add_row(
-            setting.name, Text(shown(value)), Text(one_line(loaded.origins[setting.name]))
-        )
-    session.terminal.table(table)
+    session.terminal.columns(
+        ("setting", "value", "from"),
+        [
+            (
+                setting.name,
+                _shown(getattr(loaded.settings, setting.name)),
+                loaded.origins[setting.name],
+            )
+            for setting in fields(loaded.settings)
+        ],
+    )
     for label, path in (
         ("Your file", settings.user_file()),
         ("This directory's", settings.project_file()),
@@ -62,7 +62,7 @@ def show_config(context: typer.Context, format: FormatOption = "text") -> None:
         session.terminal.note(f"{label}: {path}{state}")
 
 
-def settings_as_dict(loaded: LoadedSettings) -> dict[str, object]:
+def _settings_as_dict(loaded: LoadedSettings) -> dict[str, object]:
     """Return each setting's value and origin for JSON."""
     values: dict[str, object] = {}
     for setting in fields(loaded.settings):
@@ -72,6 +72,6 @@ def settings_as_dict(loaded: LoadedSettings) -> dict[str, object]:
     return values
 
 
-def shown(value: object) -> str:
+def _shown(value: object) -> str:
     """Return a setting's value for people."""
-    return "automatic" if value is None else one_line(str(value))
+    return "automatic" if value is None else str(value)

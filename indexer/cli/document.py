@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from indexer.cli.confirm import confirm_or_exit
 from indexer.cli.lookup import find_document
@@ -60,7 +58,21 @@ def list_documents(
     if format == "json":
         write_json([record_as_dict(record) for record in shown])
     elif shown:
-        session.terminal.table(_table(shown))
+        session.terminal.columns(
+            ("id", "type", "chunks", "size", "changed", "path"),
+            [
+                (
+                    record.id[:_ID_CHARS],
+                    record.media_type,
+                    f"{record.chunks:,}",
+                    size_text(record.size_bytes),
+                    time_text(record.modified_at),
+                    record.source,
+                )
+                for record in shown
+            ],
+            right=("chunks", "size"),
+        )
     if not shown:
         session.terminal.note(f"No document of {name!r} is like this. Add some: gircse index PATH")
     elif len(records) > len(shown):
@@ -120,23 +132,3 @@ def record_as_dict(record: DocumentRecord) -> dict[str, object]:
         "chunks": record.chunks,
         "metadata": dict(record.metadata),
     }
-
-
-def _table(records: list[DocumentRecord]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("id", no_wrap=True)
-    table.add_column("type", no_wrap=True)
-    table.add_column("chunks", justify="right", no_wrap=True)
-    table.add_column("size", justify="right", no_wrap=True)
-    table.add_column("changed", no_wrap=True)
-    table.add_column("path", overflow="fold")
-    for record in records:
-        table.add_row(
-            record.id[:_ID_CHARS],
-            Text(record.media_type),
-            f"{record.chunks:,}",
-            size_text(record.size_bytes),
-            time_text(record.modified_at),
-            Text(one_line(record.source)),
-        )
-    return table

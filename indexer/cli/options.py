@@ -34,9 +34,13 @@ def epilog(*commands: str, after: Sequence[str] = ()) -> str:
 
 def _complete_collection(incomplete: str) -> list[str]:
     from indexer import settings
+    from indexer.errors import IndexerError
     from indexer.library import Library
 
-    names = Library(settings.load().settings.home).names()
+    try:
+        names = Library(settings.load().settings.home).names()
+    except IndexerError:  # completion has no place for a message
+        return []
     return [name for name in names if name.startswith(incomplete)]
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from typing import NoReturn
 
+from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 __all__ = [
@@ -34,7 +35,6 @@ _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 _JSON_UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_UNBROKEN_WIDTH = 10_000
 
 
 class _Console(Console):
@@ -79,16 +79,33 @@ class Terminal:
         """Print one line of results, left to the terminal to wrap so that it can be copied."""
         self.out.print(Text.assemble(*parts), soft_wrap=True)
 
-    def table(self, table: Table) -> None:
-        """Print a table of results: fitted to a terminal, unbroken for a program or a file."""
-        if self.out.is_terminal:
-            self.out.print(table)
-        else:
-            _Console(width=_UNBROKEN_WIDTH, highlight=False, markup=False, emoji=False).print(table)
+    def columns(
+        self, header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = ()
+    ) -> None:
+        """Print rows in columns, as wide as their content; long lines are left to the terminal.
+
+        Args:
+            header: a label for each column.
+            rows: the cells, one line each.
+            right: labels of columns that are aligned to the right.
+        """
+        lines = [[one_line(cell) for cell in row] for row in (header, *rows)]
+        widths = [max(cell_len(cell) for cell in column) for column in zip(*lines, strict=True)]
+        for number, line in enumerate(lines):
+            cells = [
+                _aligned(cell, width, to_right=label in right)
+                for cell, width, label in zip(line, widths, header, strict=True)
+            ]
+            self.line(("  ".join(cells).rstrip(), "bold" if number == 0 else ""))
 
     def _labelled(self, label: str, style: str, message: str) -> None:
         text = Text.assemble((label, style), " ", printable(message))
         self.err.print(text, soft_wrap=True)
+
+
+def _aligned(cell: str, width: int, *, to_right: bool) -> str:
+    blanks = " " * (width - cell_len(cell))  # some characters take two columns
+    return blanks + cell if to_right else cell + blanks
 
 
 def printable(text: str) -> str:

@@ -210,3 +210,9 @@ def test_settings_check_themselves():
 def test_the_user_file_is_where_the_platform_keeps_such_files():
     assert user_file().name == "config.toml"
     assert "gircse" in user_file().parts
+
+
+def test_a_working_directory_that_was_removed_has_no_project_file(places):
+    (places / "project").rmdir()
+
+    assert load(environ={}).settings.collection == "default"

@@ -25,7 +25,7 @@ def failing(monkeypatch):
             raise error
 
         # Below the command, where the real thing would fail.
-        monkeypatch.setattr(config, "settings_as_dict", fail)
+        monkeypatch.setattr(config, "_settings_as_dict", fail)
 
     return fail_with
 

@@ -33,7 +33,7 @@ def test_collections_are_listed_with_what_they_hold(indexed, notes):
 
     assert [entry["name"] for entry in listed] == ["baking", "default"]
     assert [entry["documents"] for entry in listed] == [1, 3]
-    assert lines[0].split() == ["name", "documents", "chunks", "size", "model", "steps", "changed"]
+    assert lines[0].split() == ["name", "documents", "chunks", "size", "changed", "steps", "model"]
     assert lines[1].split()[:2] == ["baking", "1"]
 
 

@@ -122,6 +122,21 @@ def test_a_full_disk_behind_stdout_is_an_error_without_traceback(indexed):
     assert "Traceback" not in done.stderr
 
 
+def test_letters_that_the_terminal_lacks_are_no_error(indexed, notes):
+    (notes / "bread.md").unlink()
+    command = [*GIRCSE, "search", "dough", "--mode", "lexical"]
+    for format in ("table", "json", "csv"):
+        done = subprocess.run(
+            [*command, "--format", format],
+            capture_output=True,
+            timeout=60,
+            env=environment(indexed.home, PYTHONIOENCODING="ascii"),
+        )
+        assert done.returncode == 0, done.stderr
+        done.stdout.decode("ascii")
+        assert b"\\xb7" in done.stderr  # the dot between the times
+
+
 def on_a_terminal(
     command: list[str], env: dict[str, str], *, columns: int = 100
 ) -> tuple[int, str, str]:

@@ -86,6 +86,16 @@ def test_sizes_are_readable(size, text):
     assert size_text(size) == text
 
 
+def test_columns_line_up_whatever_the_script(capsys):
+    Terminal().columns(("name", "n", "path"), [("界", "1", "/a b"), ("x\ty", "100", "")], right="n")
+
+    assert capsys.readouterr().out.splitlines() == [
+        "name    n  path",
+        "界      1  /a b",
+        "x\\ty  100",
+    ]
+
+
 def test_counts_agree_with_their_noun():
     assert count_text(1, "chunk") == "1 chunk"
     assert count_text(1204, "chunk") == "1,204 chunks"

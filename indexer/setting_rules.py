@@ -1,0 +1,108 @@
+"""What each setting may be, how it is read from text, and who may set it. Knows no values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from indexer.errors import UsageError
+
+__all__ = ["MAX_STEPS", "RULES", "Rule"]
+
+MAX_STEPS = 64
+_DEVICE = re.compile(r"cpu|mps|cuda(:\d+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What one setting may be.
+
+    Args:
+        parse: makes a value of a variable's text; raises ValueError where that is none.
+        kinds: types that a file may give.
+        accepts: whether a value of such a type is allowed.
+        allowed: what is, in words.
+        in_project: whether a project file may set it.
+    """
+
+    parse: Callable[[str], object]
+    kinds: tuple[type, ...]
+    accepts: Callable[[object], bool]
+    allowed: str
+    in_project: bool = True
+
+
+def _choice(*names: str) -> Rule:
+    return Rule(str, (str,), lambda value: value in names, "one of " + ", ".join(names))
+
+
+def _whole(low: int, high: int, *, unit: str = "", in_project: bool = True) -> Rule:
+    return Rule(
+        int,
+        (int,),
+        lambda value: low <= cast(int, value) <= high,
+        f"a whole number{unit} from {low} to {high}",
+        in_project,
+    )
+
+
+def _real(low: float, high: float, *, unit: str = "", in_project: bool = True) -> Rule:
+    return Rule(
+        float,
+        (int, float),
+        lambda value: low <= cast(float, value) <= high,  # false for NaN
+        f"a number{unit} from {low:g} to {high:g}",
+        in_project,
+    )
+
+
+def _pattern(pattern: re.Pattern[str], allowed: str, *, in_project: bool = True) -> Rule:
+    return Rule(
+        str, (str,), lambda value: bool(pattern.fullmatch(cast(str, value))), allowed, in_project
+    )
+
+
+def _is_collection_name(value: object) -> bool:
+    from indexer.library import check_name
+
+    try:
+        check_name(cast(str, value))
+    except UsageError:
+        return False
+    return True
+
+
+RULES: dict[str, Rule] = {
+    "home": Rule(
+        lambda text: Path(text),
+        (str, Path),
+        lambda value: "\0" not in str(value),
+        "a directory, absolute or starting with ~",
+        in_project=False,
+    ),
+    "collection": Rule(
+        str,
+        (str,),
+        _is_collection_name,
+        "1 to 64 of the characters A-Z a-z 0-9 . _ - with no dot at either end",
+    ),
+    "model": Rule(
+        str,
+        (str,),
+        lambda value: bool(cast(str, value).strip()) and "\0" not in cast(str, value),
+        "a registered name, a folder or a hub id (see: gircse model list)",
+    ),
+    "steps": _whole(0, MAX_STEPS),
+    "device": _pattern(_DEVICE, "cpu, cuda, cuda:N or mps", in_project=False),
+    "dtype": _choice("float32", "bfloat16", "float16"),
+    "mode": _choice("hybrid", "dense", "lexical"),
+    "fusion": _choice("weighted", "rrf"),
+    "dense_weight": _real(0, 1),
+    "top": _whole(1, 1000),
+    "jobs": _whole(1, 256, in_project=False),
+    "timeout_s": _real(1, 86_400, unit=" of seconds", in_project=False),
+    "memory_mb": _whole(256, 1_048_576, unit=" of MiB", in_project=False),
+}
