@@ -17,7 +17,7 @@ CELL_SEPARATOR = " | "
 
 @dataclass(slots=True)
 class _Table:
-    rows: list[list[str]] = field(default_factory=list)
+    rows: list[list[list[str]]] = field(default_factory=list)  # of cells of pieces of text
 
 
 @dataclass(slots=True)
@@ -50,8 +50,7 @@ class BlockWriter:
             self.builder.block(text)
         elif isinstance(innermost, _Table):
             if innermost.rows and innermost.rows[-1]:
-                cell = innermost.rows[-1]
-                cell[-1] = f"{cell[-1]} {' '.join(text.split())}".strip()
+                innermost.rows[-1][-1].append(" ".join(text.split()))
             else:
                 self._leave_nesting(text)
         else:
@@ -87,7 +86,7 @@ class BlockWriter:
         if isinstance(innermost, _Table):
             if not innermost.rows:
                 innermost.rows.append([])
-            innermost.rows[-1].append("")
+            innermost.rows[-1].append([])
 
     def close_table(self) -> None:
         """End the innermost table."""
@@ -103,8 +102,8 @@ class BlockWriter:
             return  # an end without a beginning, in a damaged document
         closed = self._nesting.pop()
         if isinstance(closed, _Table):
-            rows = (CELL_SEPARATOR.join(cells) for cells in closed.rows if any(cells))
-            self.paragraph("\n".join(rows))
+            rows = ([" ".join(pieces) for pieces in cells] for cells in closed.rows if any(cells))
+            self.paragraph("\n".join(CELL_SEPARATOR.join(row) for row in rows))
         elif not any(isinstance(outer, _List) for outer in self._nesting):
             lines, self._lines = self._lines, []
             self.paragraph("\n".join(lines))

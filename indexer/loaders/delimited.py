@@ -29,12 +29,16 @@ def load(data: bytes, *, source: str, name: str) -> Document:
     """
     text = decode(data)
     builder = DocumentBuilder(source=source, name=name, media_type="csv")
-    write_rows(builder, _rows(text, _find_dialect(text[:_SAMPLE_CHARS], name)))
+    # the bound is the module's, for everybody
+    previous = csv.field_size_limit(_MAX_CELL_CHARS)
+    try:
+        write_rows(builder, _rows(text, _find_dialect(text[:_SAMPLE_CHARS], name)))
+    finally:
+        csv.field_size_limit(previous)
     return builder.build()
 
 
 def _rows(text: str, dialect: type[csv.Dialect]) -> Iterator[Sequence[str]]:
-    csv.field_size_limit(_MAX_CELL_CHARS)
     reader = csv.reader(io.StringIO(text), dialect)
     try:
         yield from reader

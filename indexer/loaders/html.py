@@ -109,6 +109,7 @@ class _Walk:
         self._inline: list[str] = []
         self._preformatted = 0
         self._counters: list[int | None] = []  # of the open lists; None: bullets
+        self._layouts: list[bool] = []  # of the open tables: whether they only arrange the page
 
     def run(self, root: etree._Element) -> None:
         walker = etree.iterwalk(root, events=("start", "end"))
@@ -134,9 +135,8 @@ class _Walk:
             self._inline.append(_BREAK)
         elif tag == "img":
             self._inline.append(f" {element.get('alt') or ''} ")
-        if tag not in _BLOCKS:
-            return
-        self._flush()
+        if tag in _BLOCKS:
+            self._flush()
         if tag == "pre":
             self._preformatted += 1
         elif tag in _LISTS:
@@ -144,8 +144,14 @@ class _Walk:
             self._writer.open_list()
         elif tag in {"li", "dt", "dd"}:
             self._writer.item(self._marker(tag))
-        elif tag == "table":
-            self._writer.open_table()
+        else:
+            self._start_table_part(tag, element)
+
+    def _start_table_part(self, tag: str, element: etree._Element) -> None:
+        if tag == "table":
+            self._layouts.append(_is_layout(element))
+            if not self._layouts[-1]:
+                self._writer.open_table()
         elif tag == "tr":
             self._writer.row()
         elif tag in {"td", "th"}:
@@ -161,7 +167,7 @@ class _Walk:
             if self._counters:
                 self._counters.pop()
             self._writer.close_list()
-        elif tag == "table":
+        elif tag == "table" and self._layouts and not self._layouts.pop():
             self._writer.close_table()
 
     def _marker(self, tag: str) -> str:
@@ -197,6 +203,13 @@ def _is_hidden(element: etree._Element) -> bool:
         or element.get("aria-hidden") == "true"
         or element.get("role") == "navigation"
         or _INVISIBLE_STYLE.search(element.get("style") or "") is not None
+    )
+
+
+def _is_layout(table: etree._Element) -> bool:
+    """Say whether a table arranges a page rather than holding data."""
+    return table.get("role") == "presentation" or any(
+        True for inner in table.iter("table", *_HEADINGS) if inner is not table
     )
 
 

@@ -30,7 +30,8 @@ _ALERT = re.compile(r"^([ \t]*(?:>[ \t]*)+)\[!(\w+)\][ \t]*$", re.M)
 _INCLUDE_LINE = re.compile(r"^[ \t>]*\[!INCLUDE\s*\[[^\]\n]*\]\([^)\n]*\)\s*\][ \t]*$", re.M | re.I)
 _INCLUDE = re.compile(r"\[!INCLUDE\s*\[([^\]\n]*)\]\([^)\n]*\)\s*\]", re.I)
 _TRIPLE_COLON = re.compile(r"^[ \t]*:::.*$", re.M)
-_SHORTCODE = re.compile(r"\{\{(?:<|%)(?!/\*)(.*?)(?:>|%)\}\}", re.S)
+# bounded, or every opening without an end would be a search through the rest of the text
+_SHORTCODE = re.compile(r"\{\{[<%](?!/\*)[^{}]{0,2000}?[>%]\}\}")
 _SPOKEN_ATTRIBUTE = re.compile(
     r"\b(?:alt|alt-text|caption|title|text|heading|label|cite)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')"
 )

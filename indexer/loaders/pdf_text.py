@@ -26,6 +26,7 @@ _DOT_LEADERS = re.compile(r"(?:[ \t]?\.){5,}")
 _CONTENTS_ENTRY = re.compile(r" … \S{0,8}$")
 _BLANK_LINES = re.compile(r"\n{3,}")
 _DIGITS = re.compile(r"\d+")
+_WORD_CHARS = 80  # how much of a line's end is looked at for a divided word
 _EDGE_LINES = 2  # how many lines at the top and bottom may be running heads and feet
 _MIN_PAGES = 4  # below that, repetition proves nothing
 _MIN_LINES = 8  # a shorter page is all head and foot
@@ -50,7 +51,7 @@ def _whole_words(lines: list[str]) -> Iterator[str]:
     divided = False
     for line in lines:
         words = _WORD.findall(line.lower())
-        start, divided = int(divided), _DIVIDED.search(line) is not None
+        start, divided = int(divided), _is_divided(line)
         yield from words[start : len(words) - int(divided)]
 
 
@@ -93,15 +94,22 @@ def _join(lines: list[str], words: set[str]) -> str:
     lengths = sorted(len(line) for line in lines if line)
     # the length of a full line: a few titles and tables may be longer than the text's column
     full = lengths[int(0.9 * len(lengths))] if lengths else 0
-    paragraphs: list[str] = []
-    last = ""  # the last line as it stood
+    pieces: list[str] = []
+    last = ""
     for line in lines:
         if not line or not last or _starts_anew(last, line, full):
-            paragraphs.append(line)
-        else:
-            paragraphs[-1] = _glue(paragraphs[-1], line, words)
+            pieces.append("\n")
+        elif _is_divided(last) and line[0].isalpha():
+            pieces[-1] = last if _keeps_hyphen(last, line, words) else last[:-1]
+        elif not (_UNSPACED.match(last[-1]) and _UNSPACED.match(line[0])):
+            pieces.append(" ")
+        pieces.append(line)
         last = line
-    return _BLANK_LINES.sub("\n\n", "\n".join(paragraphs)).strip("\n")
+    return _BLANK_LINES.sub("\n\n", "".join(pieces)).strip("\n")
+
+
+def _is_divided(line: str) -> bool:
+    return _DIVIDED.search(line[-_WORD_CHARS:]) is not None
 
 
 def _starts_anew(last: str, line: str, full: int) -> bool:
@@ -109,36 +117,32 @@ def _starts_anew(last: str, line: str, full: int) -> bool:
         return True
     if _is_numeric(line) or _is_numeric(last):
         return True  # a page number or a row of a table
-    if _DIVIDED.search(last) and line[0].isalpha():
+    if _is_divided(last) and line[0].isalpha():
         return False
-    ended = _SENTENCE_END.search(last) is not None
+    ended = _ends_sentence(last)
     if line[0].islower() and not ended:
         return False
     if last.isupper() != line.isupper() and len(min(last, line, key=len)) > 3:
         return True
-    if ended and len(line) < 0.6 * full and not _SENTENCE_END.search(line):
+    if ended and len(line) < 0.6 * full and not _ends_sentence(line):
         return True  # a heading
     # a line that could have taken the next line's first word was ended on purpose
     room = full - len(last) - 1
     return room > len(line.split(maxsplit=1)[0]) + (0 if ended else 0.2 * full)
 
 
+def _ends_sentence(line: str) -> bool:
+    return _SENTENCE_END.search(line[-8:]) is not None
+
+
 def _is_numeric(line: str) -> bool:
     return 2 * sum(char.isdigit() for char in line) >= len(line)
 
 
-def _glue(text: str, line: str, words: set[str]) -> str:
-    divided = _DIVIDED.search(text)
-    if divided is not None and line[0].isalpha():
-        return text[:-1] + ("-" if _keeps_hyphen(divided.group(1), line, words) else "") + line
-    unspaced = _UNSPACED.match(text[-1]) and _UNSPACED.match(line[0])
-    return text + ("" if unspaced else " ") + line
-
-
-def _keeps_hyphen(left: str, line: str, words: set[str]) -> bool:
-    right_word = _WORD.match(line)
-    right = right_word.group() if right_word else line[0]
-    if right[0].isupper():
+def _keeps_hyphen(last: str, line: str, words: set[str]) -> bool:
+    halves = _DIVIDED.search(last[-_WORD_CHARS:]), _WORD.match(line)
+    left, right = (half.group(half.lastindex or 0) if half else "" for half in halves)
+    if right[:1].isupper():
         return True
     left, right = left.lower(), right.lower()
     if f"{left}{right}" in words:

@@ -25,9 +25,12 @@ from indexer.loaders.rst_tree import write_tree
 __all__ = ["load"]
 
 _HEADER_LINE = re.compile(r"[A-Z][A-Za-z0-9-]{0,30}:(?:[ \t]|$)")
-_ROLE_NAME = re.compile(r":([A-Za-z](?:[\w+.:-]*\w)?):`|`:([A-Za-z](?:[\w+.:-]*\w)?):")
+_ROLE_NAME = re.compile(
+    r":([A-Za-z](?:[\w+.:-]{0,60}\w)?):`|`:([A-Za-z](?:[\w+.:-]{0,60}\w)?):", re.A
+)
 _DIRECTIVE_NAME = re.compile(
-    r"^[ \t]*\.\.[ \t]+(?:\|[^|\n]+\|[ \t]+)?([A-Za-z][\w+.:-]*?)[ \t]?::", re.M
+    r"^[ \t]*\.\.[ \t]+(?:\|[^|\n]+\|[ \t]+)?([A-Za-z][\w+.:-]{0,60}?)[ \t]?::",
+    re.M | re.A,
 )
 _EXPLICIT_TARGET = re.compile(r"^(.*?)\s*<([^<>]*)>$", re.S)
 _SERIES = {"pep": "PEP", "rfc": "RFC"}

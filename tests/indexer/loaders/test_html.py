@@ -51,6 +51,14 @@ def test_lists_tables_listings_breaks_and_images():
     )
 
 
+def test_tables_that_arrange_the_page_are_not_tables():
+    document = html(
+        "<table><tr><td>menu<td><h1>Tides</h1><p>High.</p><table><tr><td>a<td>b</table></table>"
+        "<table role=presentation><tr><td>one<td>two</table>"
+    )
+    assert document.text == "menu\n\nTides\n\nHigh.\n\na | b\n\none\n\ntwo"
+
+
 @pytest.mark.parametrize(
     "data",
     [
