@@ -89,10 +89,13 @@ class Database:
             try:
                 yield connection
                 connection.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.ProgrammingError):  # closed by a block inside of this one
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
+                raise
             finally:
                 self._thread.writer = None
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
 
     def close(self) -> None:
         """Close all connections; those in use, when they are given back. May be called twice."""
@@ -111,11 +114,8 @@ class Database:
         try:
             with sqlite_errors(self.path):
                 yield connection
-        except StorageError:
-            connection.close()  # after an I/O error its cache and locks are not to be trusted
-            raise
         except BaseException:
-            self._give_back(connection)
+            connection.close()  # after an I/O error its cache and locks are not to be trusted
             raise
         else:
             self._give_back(connection)
@@ -159,9 +159,13 @@ def _savepoint(connection: sqlite3.Connection) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        if connection.in_transaction:  # a full disk makes SQLite roll back the whole transaction
+        if connection.in_transaction:
             connection.execute("ROLLBACK TO joined")
             connection.execute("RELEASE joined")
+        else:
+            # A full disk makes SQLite undo the whole transaction; were the outer block to go on,
+            # each of its statements would now be kept by itself.
+            connection.close()
         raise
     connection.execute("RELEASE joined")
 

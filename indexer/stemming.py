@@ -5,6 +5,7 @@ Knows the tokenizer of ``indexer.schema``; nothing of what is stored.
 
 from __future__ import annotations
 
+import atexit
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -77,6 +78,7 @@ def _scratch() -> Iterator[sqlite3.Connection]:
 @cache
 def _opened() -> tuple[sqlite3.Connection, threading.Lock]:
     connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    atexit.register(connection.close)
     connection.execute(f'CREATE VIRTUAL TABLE passages USING fts5(text, tokenize = "{TOKENIZER}")')
     connection.execute("CREATE VIRTUAL TABLE stems USING fts5vocab(passages, 'instance')")
     return connection, threading.Lock()

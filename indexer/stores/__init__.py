@@ -1,0 +1,1 @@
+"""Stores: payloads, dense and lexical search behind one protocol, ``indexer.stores.base``."""

@@ -32,7 +32,9 @@ _MOST_WORDS = 1000
 """Of a longer text only the first words are looked at."""
 
 _COMMON_SHARE = 0.5
-"""FTS5 gives a term in more than this share of the chunks no weight, so it is not looked for."""
+_COMMON_FROM = 1000
+"""FTS5 gives a term in more than half of the chunks no weight. From so many chunks on such a term
+is a stop word of the collection: it is looked for only where there is nothing else."""
 
 _SCORE = f"-bm25(chunk_words, {_CONTEXT_WEIGHT}, 1.0, 1.0)"  # FTS5 makes better ones more negative
 
@@ -121,11 +123,12 @@ def _chunk_ids(connection: sqlite3.Connection, keys: Sequence[int]) -> dict[int,
 def _expression(connection: sqlite3.Connection, text: str) -> str:
     """Return the FTS5 expression for a query; empty when nothing in the collection can match."""
     asked = _occurring(connection, terms(text))
-    common = _COMMON_SHARE * chunk_count(connection)
-    telling = [term for term in asked if term.frequency <= common] or asked
+    total = chunk_count(connection)
+    telling = asked
+    if total >= _COMMON_FROM:
+        telling = [term for term in asked if term.frequency <= _COMMON_SHARE * total] or asked
     # Rarity as in BM25, only for the choice: FTS5 weighs by itself.
-    total = chunk_count(connection) + 1.0
-    telling.sort(key=lambda term: term.repeats * log(total / term.frequency), reverse=True)
+    telling.sort(key=lambda term: term.repeats * log((total + 1) / term.frequency), reverse=True)
     return " OR ".join(
         phrase for term in telling[:_MAX_TERMS] for phrase in [term.phrase] * term.repeats
     )

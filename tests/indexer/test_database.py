@@ -85,6 +85,26 @@ def test_an_inner_block_joins_and_is_undone_alone(database: Database) -> None:
     assert value(database, "inner") is None
 
 
+def test_after_sqlite_undid_everything_the_outer_block_cannot_go_on(database: Database) -> None:
+    def fail() -> None:
+        with database.write() as connection:
+            connection.execute("ROLLBACK")  # as SQLite does by itself on a full disk
+            raise StorageError("full")
+
+    def go_on() -> None:
+        with database.write() as connection:
+            put(connection, "before", 1)
+            with pytest.raises(StorageError):
+                fail()
+            put(connection, "after", 1)
+
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        go_on()
+    assert value(database, "before") is value(database, "after") is None
+    write(database, "later", 1)
+    assert value(database, "later") == 1
+
+
 def test_a_reader_sees_one_state_while_others_write(database: Database) -> None:
     with database.write() as connection:
         put(connection, "a", 1)

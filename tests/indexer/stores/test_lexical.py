@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from indexer.stores import lexical
 from tests.indexer.stores.content import Opened
 
 
@@ -59,8 +60,15 @@ def test_stop_words_count_only_where_there_is_nothing_else(opened: Opened) -> No
     assert opened.found_by_words("is it to be a bridge") == [telling.id]
 
 
-def test_a_word_of_most_chunks_is_passed_over_unless_alone(opened: Opened) -> None:
+def test_a_word_of_most_chunks_is_passed_over_in_large_collections_unless_alone(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
     chunks = [chunk for n in range(9) for chunk in opened.add(f"{n}", [f"common w{n}"])]
+    everything = opened.found_by_words("common w3")
+    assert everything[0] == chunks[3].id
+    assert len(everything) == 9
+
+    monkeypatch.setattr(lexical, "_COMMON_FROM", 9)
 
     assert opened.found_by_words("common w3") == [chunks[3].id]
     assert set(opened.found_by_words("common")) == {chunk.id for chunk in chunks}

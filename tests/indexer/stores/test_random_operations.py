@@ -74,7 +74,6 @@ class Oracle:
             stem: sum(stem in a or stem in b for a, b in counts.values()) for stem in asked
         }
         known = {stem for stem in asked if frequencies[stem]}
-        known = {stem for stem in known if frequencies[stem] <= total / 2} or known
         scores: dict[str, float] = {}
         for chunk in self.chunks(where):
             context, text = counts[chunk.id]
