@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from importlib import metadata
 from pathlib import Path
+from types import ModuleType
 from typing import Literal
 
 from indexer.settings import LoadedSettings
@@ -213,19 +214,38 @@ def _faiss() -> Iterator[Finding]:
             "faiss-gpu needs NVIDIA's CUDA 12 libraries; without a GPU install faiss-cpu instead",
         )
         return
-    # A build with GPU code makes GPU resources even where there is no GPU: only the count tells.
-    gpus = faiss.get_num_gpus() if hasattr(faiss, "get_num_gpus") else 0
-    if gpus:
-        yield Finding("faiss", "ok", f"{version}, searches on {gpus} GPU(s)")
-    elif name == "faiss-gpu":
+    if name == "faiss-cpu":
+        yield Finding("faiss", "ok", f"{version}, for the CPU")
+        return
+    problem = _gpu_problem(faiss)
+    if problem is None:
+        yield Finding("faiss", "ok", f"{version}, a trial search on the GPU works")
+    else:
         yield Finding(
             "faiss",
             "warn",
-            f"{version} sees no GPU and searches on the CPU",
+            f"{version}: {problem}; searches on the CPU",
             "check the driver with nvidia-smi, or install faiss-cpu, which is smaller",
         )
-    else:
-        yield Finding("faiss", "ok", f"{version}, searches on the CPU")
+
+
+def _gpu_problem(faiss: ModuleType) -> str | None:
+    """Search a handful of vectors on the first GPU; return what prevents it, or None."""
+    # GPU resources can be made even where there is no GPU: only the count tells.
+    if not faiss.get_num_gpus():
+        return "it sees no GPU"
+    import numpy as np
+
+    vectors = np.eye(4, dtype=np.float32)
+    try:
+        resources = faiss.StandardGpuResources()
+        resources.noTempMemory()  # by default it takes more than a gigabyte
+        index = faiss.index_cpu_to_gpu(resources, 0, faiss.IndexFlatIP(4))
+        index.add(vectors)
+        _, found = index.search(vectors, 1)
+    except RuntimeError as error:
+        return f"the GPU cannot be used: {str(error).splitlines()[0]}"
+    return None if found.ravel().tolist() == [0, 1, 2, 3] else "the GPU finds the wrong vectors"
 
 
 def _is_installed(distribution: str) -> bool:

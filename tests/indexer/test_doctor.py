@@ -78,6 +78,38 @@ def test_no_faiss_package_fails(monkeypatch):
     assert next(doctor._faiss()).level == "fail"
 
 
+class FaultyGpu:
+    """Stands in for faiss-gpu on a machine whose driver does not answer."""
+
+    IndexFlatIP = staticmethod(lambda dim: None)
+
+    def __init__(self, gpus, error=None):
+        self.gpus = gpus
+        self.error = error
+
+    def get_num_gpus(self):
+        return self.gpus
+
+    def StandardGpuResources(self):
+        raise RuntimeError(self.error)
+
+
+def test_a_gpu_that_is_absent_or_broken_is_told_apart():
+    assert doctor._gpu_problem(FaultyGpu(0)) == "it sees no GPU"
+    assert doctor._gpu_problem(FaultyGpu(1, "CUDA error 35\nat line 7")) == (
+        "the GPU cannot be used: CUDA error 35"
+    )
+
+
+@pytest.mark.gpu
+def test_a_trial_search_on_the_gpu():
+    faiss = pytest.importorskip("faiss")
+    if not hasattr(faiss, "get_num_gpus") or not faiss.get_num_gpus():
+        pytest.skip("this faiss sees no GPU")
+
+    assert doctor._gpu_problem(faiss) is None
+
+
 def test_a_home_that_cannot_be_written_fails(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("no directory", encoding="utf-8")
