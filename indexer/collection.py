@@ -173,16 +173,21 @@ class Collection:
             CollectionBusyError: another thread or process has it; the message names which.
             CollectionNotFoundError: the collection was deleted since it was opened.
         """
-        self._check_alive()  # before a lock file is made where the collection was
+        self.check_alive()  # before a lock file is made where the collection was
         with self._lock.hold(purpose):
-            self._check_alive()
+            self.check_alive()
             yield
 
-    def _check_alive(self) -> None:
+    def check_alive(self) -> None:
+        """Check that the collection still is where it was opened.
+
+        Raises:
+            CollectionNotFoundError: it was deleted, or another one took its place.
+        """
         if self.directory.is_dir() and read_config(self.directory).id == self.config.id:
             return
         raise CollectionNotFoundError(
-            f"collection {self.name!r} was deleted by another process; "
+            f"collection {self.name!r} was deleted from {self.directory} meanwhile; "
             f"run `gircse index PATH --collection {self.name}` to make it again"
         )
 

@@ -153,6 +153,8 @@ class Ingestion:
 
     def _store_group(self) -> None:
         group, self._group = self._group, _Group()
+        # open files outlive their folder: hours of work could go where nobody finds it
+        self._collection.check_alive()
         if group.texts and not self._should_stop():
             self._mark("embedding", [read.item.entry.key for read in group.files if read.hashes])
             for rows in self._writer.embed(group.texts):

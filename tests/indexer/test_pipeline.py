@@ -1,5 +1,6 @@
 import contextlib
 import os
+import shutil
 import subprocess
 import threading
 import time
@@ -16,6 +17,7 @@ from indexer.discovery import display_path
 from indexer.documents import document_id
 from indexer.errors import (
     CollectionBusyError,
+    CollectionNotFoundError,
     FingerprintMismatchError,
     StorageError,
     UsageError,
@@ -617,6 +619,21 @@ def test_progress_grows_to_the_end_and_does_not_flood(world):
     assert world.progress[-1].chunks_stored == 50
     assert [progress.phase for progress in world.progress][-1] == "finishing"
     assert len(world.progress) <= seconds * 10 + 6
+
+
+def test_a_run_ends_when_its_collection_is_removed_by_hand(world):
+    for n in range(60):
+        world.write(f"{n:02}.md", f"# {n}\n\n" + f"Words number {n}. " * 40)
+    world.embedder.seconds_per_text = 0.002
+    with pytest.raises(CollectionNotFoundError, match="was deleted"):
+        pipeline.index_paths(
+            world.collection,
+            [world.folder],
+            embedder=world.load,
+            options=IndexOptions(),
+            on_outcome=lambda outcome: shutil.rmtree(world.collection.directory, True),
+        )
+    assert len(world.embedded()) < 60
 
 
 def test_a_second_writer_is_refused(world):
