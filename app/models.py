@@ -15,6 +15,8 @@ from indexer.embedder import Embedder, ModelError
 
 __all__ = ["ModelStatus", "Models"]
 
+_PATIENCE_S = 10.0
+
 
 @dataclass(frozen=True, slots=True)
 class ModelStatus:
@@ -42,6 +44,7 @@ class _Loaded:
 @dataclass(frozen=True, slots=True)
 class _Loading:
     future: Future[_Loaded]
+    thread: threading.Thread
     started: float
 
 
@@ -88,22 +91,35 @@ class Models:
         self.start(name)
 
     def close(self) -> None:
-        """Stop waiting for models that still load; ``get`` then raises."""
+        """Have those who wait for a model stop: ``get`` then raises.
+
+        A model that is being loaded cannot be told to stop; it is waited for, but not long.
+        """
+        deadline = time.monotonic() + _PATIENCE_S
         with self._lock:
             for loading in self._models.values():
                 with suppress(InvalidStateError):
                     loading.future.set_exception(ModelError("The app is ending."))
+            threads = [loading.thread for loading in self._models.values()]
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether a thread is still at work on a model."""
+        with self._lock:
+            return any(loading.thread.is_alive() for loading in self._models.values())
 
     def _loading(self, name: str) -> _Loading:
         with self._lock:
             loading = self._models.get(name)
             if loading is None:
-                loading = _Loading(Future(), time.monotonic())
-                self._models[name] = loading
-                # A daemon: an app that is told to end does not wait for a large model.
-                threading.Thread(
-                    target=self._work, args=(name, loading.future), name=f"load {name}", daemon=True
-                ).start()
+                future: Future[_Loaded] = Future()
+                thread = threading.Thread(
+                    target=self._work, args=(name, future), name=f"load {name}", daemon=True
+                )
+                loading = self._models[name] = _Loading(future, thread, time.monotonic())
+                thread.start()
             return loading
 
     def _work(self, name: str, future: Future[_Loaded]) -> None:

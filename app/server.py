@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import os
 import signal
 import socket
 import tomllib
@@ -30,6 +31,7 @@ SCRIPT = Path(__file__).parent / "pages" / "main.py"
 
 logger = logging.getLogger(__name__)
 
+_PARTS = "services"
 _EVERYWHERE = ("0.0.0.0", "::")
 # The wheel carries the checkout's file beside this module.
 _CONFIG_FILES = (
@@ -60,14 +62,20 @@ def run(*, port: int, address: str, headless: bool) -> None:
     app = st.App(SCRIPT, lifespan=_opening(address, port, headless), on_script_error=report_error)
     with _ended_by_signals():
         app.run(config=config)
+    parts = app.state.get(_PARTS)
+    if parts is not None and parts.models.is_loading:
+        # Everything is written down. Python's own way to end would tear down the libraries under
+        # the thread that loads a large model, and the process would die of that with a core dump.
+        logging.shutdown()
+        os._exit(0)
 
 
 @asynccontextmanager
-async def lifespan(_: st.App) -> AsyncIterator[None]:
+async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
     """Start what the pages work with before the first of them is asked for; end it at the end."""
     parts = await asyncio.to_thread(services)
     try:
-        yield
+        yield {_PARTS: parts}
     finally:
         await asyncio.to_thread(parts.close)
 
@@ -85,18 +93,18 @@ def report_error(error: Exception) -> bool:
 
 def _opening(
     address: str, port: int, headless: bool
-) -> Callable[[st.App], AbstractAsyncContextManager[None]]:
+) -> Callable[[st.App], AbstractAsyncContextManager[dict[str, Any]]]:
     """Return the lifespan that also opens a browser, once the server listens."""
 
     @asynccontextmanager
-    async def opening(app: st.App) -> AsyncIterator[None]:
-        async with lifespan(app):
+    async def opening(app: st.App) -> AsyncIterator[dict[str, Any]]:
+        async with lifespan(app) as state:
             if not headless:
                 shown = f"[{address}]" if ":" in address else address
                 url = f"http://{'localhost' if address in _EVERYWHERE else shown}:{port}"
                 # Later than now: the server answers only when this function has yielded.
                 asyncio.get_running_loop().call_later(0.3, webbrowser.open, url)
-            yield
+            yield state
 
     return opening
 

@@ -92,9 +92,8 @@ def _refinement(parts: Services, collection: str) -> int | None:
 def _slider(parts: Services, info: ModelInfo, status: ModelStatus) -> int:
     low, high = step_range(info)
     first = default_steps(info, parts.settings.steps)
-    chosen = st.session_state.get("steps", first)
     return st.slider(
-        slider_label(chosen if low <= chosen <= high else first, status.timing),
+        slider_label(_chosen_steps(low, high, first), status.timing),
         low,
         high,
         first,
@@ -103,6 +102,13 @@ def _slider(parts: Services, info: ModelInfo, status: ModelStatus) -> int:
         help="How far the model thinks a question through before it searches; measured on this "
         "machine." + (f" {markdown_text(range_text(status.timing))}" if status.timing else ""),
     )
+
+
+def _chosen_steps(low: int, high: int, first: int) -> int:
+    """Return what the slider is going to return: its label has to say it before."""
+    typed = st.query_params.get("steps", "")  # of a page that was opened by its address
+    known = st.session_state.get("steps", int(typed) if typed.isdecimal() else first)
+    return known if low <= known <= high else first
 
 
 def _explain_fixed_steps(info: ModelInfo, status: ModelStatus) -> None:

@@ -86,9 +86,14 @@ def _draw_running(parts: Services, running: RunningJob) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         if running.is_stopping:
             st.caption("Stopping after the current batch …")
-        elif st.button("Stop", icon=":material/stop:", key=f"stop-{running.job.id}"):
-            parts.worker.stop(running.job)
-            st.rerun(scope="fragment")
+        else:
+            st.button(
+                "Stop",
+                icon=":material/stop:",
+                key=f"stop-{running.job.id}",
+                on_click=parts.worker.stop,
+                args=(running.job,),
+            )
         if running.job.kind == "folder":
             st.caption(markdown_text(str(running.job.paths[0])))
 

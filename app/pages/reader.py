@@ -59,14 +59,26 @@ def show_document(
     key = f"reach-{chunk.id if chunk else record.id}"
     before, after = st.session_state.setdefault(key, (_FIRST_REACH, _FIRST_REACH))
     view = window(document.text, *place, before=before, after=after)
-    if not view.is_start and st.button("Earlier text", icon=":material/expand_less:"):
-        st.session_state[key] = (before + _FURTHER, after)
-        st.rerun(scope="fragment")
+    if not view.is_start:
+        st.button(
+            "Earlier text",
+            icon=":material/expand_less:",
+            on_click=_reach,
+            args=(key, before + _FURTHER, after),
+        )
     st.html(_text(view, highlights))
-    if not view.is_end and st.button("Further text", icon=":material/expand_more:"):
-        st.session_state[key] = (before, after + _FURTHER)
-        st.rerun(scope="fragment")
+    if not view.is_end:
+        st.button(
+            "Further text",
+            icon=":material/expand_more:",
+            on_click=_reach,
+            args=(key, before, after + _FURTHER),
+        )
     st.html(_SCROLL, unsafe_allow_javascript=True)
+
+
+def _reach(key: str, before: int, after: int) -> None:
+    st.session_state[key] = (before, after)
 
 
 def _head(parts: Services, record: DocumentRecord, chunk: Chunk | None) -> str:

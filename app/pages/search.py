@@ -20,9 +20,9 @@ from indexer.search import Hit
 __all__ = ["show"]
 
 _EXAMPLES = (
-    "faucet leaking all night long",
-    "my hand touched the hot stove",
-    "how much notice do I have to give before moving out",
+    "electrics die as soon as I bake a pie",
+    "spilled scorching coffee on my lap",
+    "how sailors figured out their whereabouts",
 )
 # Constant and ours: nothing of a document or a query ever gets into it.
 _FOCUS = """<script>

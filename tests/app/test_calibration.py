@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from app.calibration import StepTiming, calibrate
+from app.slider import default_steps, range_text, slider_label, step_range
+from indexer.embedder import Embedder, ModelInfo, load_embedder, model_info
+
+
+@dataclass
+class Step:
+    step: int
+    seconds: float
+    vector: object = None
+
+
+@dataclass
+class Info:
+    min_steps: int
+    max_steps: int
+    default_steps: int = 3
+
+
+class Timed:
+    """An embedder whose steps take what the test says; every second run is disturbed."""
+
+    def __init__(self, info: Info) -> None:
+        self.info = info
+        self.runs = 0
+
+    def refine(self, text: str, *, max_steps: int) -> Iterator[Step]:
+        self.runs += 1
+        slower = 50.0 if self.runs % 2 else 1.0
+        yield Step(self.info.min_steps, 0.007 * slower)
+        for step in range(self.info.min_steps + 1, max_steps + 1):
+            yield Step(step, 0.002 * slower)
+
+
+def test_disturbed_runs_do_not_count() -> None:
+    timing = calibrate(cast(Embedder, Timed(Info(0, 64))), clock=lambda: 0.0)
+    assert timing.first_ms == pytest.approx(7.0)
+    assert timing.step_ms == pytest.approx(2.0)
+    assert timing.milliseconds(20) == pytest.approx(47.0)
+    assert (timing.min_steps, timing.max_steps) == (0, 20)
+
+
+def test_a_slow_model_is_measured_once() -> None:
+    embedder = Timed(Info(1, 64))
+    ticks = iter([0.0, 30.0])
+    timing = calibrate(cast(Embedder, embedder), clock=lambda: next(ticks))
+    assert embedder.runs == 1
+    assert timing.first_ms == pytest.approx(350.0)
+
+
+@pytest.mark.parametrize(
+    ("info", "offered"), [(Info(0, 0), (0, 0)), (Info(1, 64), (1, 20)), (Info(0, 5), (0, 5))]
+)
+def test_what_is_offered(info: Info, offered: tuple[int, int]) -> None:
+    assert step_range(cast(ModelInfo, info)) == offered
+    assert offered[0] <= default_steps(cast(ModelInfo, info), 64) <= offered[1]
+
+
+def test_the_default_model_has_nothing_to_choose(minilm: Embedder) -> None:
+    timing = calibrate(minilm)
+    assert timing.min_steps == timing.max_steps == 0
+    assert timing.first_ms > 0
+    assert timing.step_ms == 0.0
+
+
+def test_a_refining_model_is_measured_by_its_steps(refining_model: Path) -> None:
+    info = model_info(str(refining_model))
+    assert step_range(info) == (0, 20)
+    assert default_steps(info, None) == 3
+    timing = calibrate(load_embedder(str(refining_model)))
+    assert timing.step_ms > 0
+    assert timing.milliseconds(20) > timing.milliseconds(0)
+
+
+def test_labels_say_what_it_costs() -> None:
+    timing = StepTiming(min_steps=0, max_steps=20, first_ms=7.0, step_ms=6.2)
+    assert slider_label(0, timing) == "Refinement: 0 steps · about 7.0 ms"
+    assert slider_label(1, timing) == "Refinement: 1 step · about 13 ms"
+    assert slider_label(5, None) == "Refinement: 5 steps · measuring …"
+    assert range_text(timing) == "0: 7.0 ms · each step 6.2 ms · 20: 131 ms"

@@ -1,0 +1,163 @@
+"""The search page, headless."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app import resources
+from app.services import Services
+from indexer.embedder import Embedder, ModelError, load_embedder
+from indexer.library import Library
+from tests.app.conftest import DOCUMENTS
+from tests.app.waiting import wait_until
+
+SCRIPT = Path(resources.__file__).parent / "pages" / "main.py"
+
+pytestmark = pytest.mark.usefixtures("shared_services")
+
+
+@pytest.fixture(autouse=True)
+def _quick_model(minilm: Embedder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resources, "load_embedder", lambda name, **_: minilm)
+
+
+def page(**query: str) -> AppTest:
+    test = AppTest.from_file(str(SCRIPT), default_timeout=30)
+    for name, value in query.items():
+        test.query_params[name] = value
+    return test.run()
+
+
+def html(test: AppTest) -> str:
+    return "\n".join(element.proto.body for element in test.get("html"))
+
+
+@pytest.fixture
+def ready(filled_home: Path, shared_services: Callable[[], Services]) -> Services:
+    services = shared_services()
+    services.models.get("gircse-minilm")
+    return services
+
+
+def test_an_empty_library_says_what_to_do(home: Path) -> None:
+    test = page()
+    assert not test.exception
+    assert "nothing to search yet" in test.info[0].value
+    assert not test.text_input
+
+
+def test_an_empty_collection_says_what_to_do(home: Path) -> None:
+    Library(home).create("default", model="gircse-minilm").close()
+    test = page()
+    assert "empty" in test.info[0].value
+
+
+def test_the_sample_offers_questions_that_find_something(
+    filled_home: Path, shared_services: Callable[[], Services]
+) -> None:
+    (filled_home / "collections/default").rename(filled_home / "collections/sample")
+    shared_services().models.get("gircse-minilm")
+    test = page()
+    assert "sample collection is ready" in test.markdown[0].value
+    assert len(test.button) == 3
+    test.button[0].click().run()
+    assert not test.exception
+    assert test.text_input(key="q").value == "electrics die as soon as I bake a pie"
+    assert "When the breaker trips" in html(test)
+
+
+def test_a_search_shows_passages_times_and_more(ready: Services) -> None:
+    test = page()
+    test.text_input(key="q").set_value("electrics die as soon as I bake a pie").run()
+    assert not test.exception
+    assert "in all: embedding" in test.caption[0].value
+    assert html(test).count('<article class="gs-hit">') == 10
+    labels = [button.label for button in test.button]
+    assert labels.count("Show in document") == 10
+    next(button for button in test.button if button.label == "Show more").click().run()
+    assert html(test).count('<article class="gs-hit">') > 10
+
+
+def test_the_address_holds_the_search(ready: Services) -> None:
+    test = page(q="limescale", mode="Words", types="markdown", path="tap")
+    assert not test.exception
+    assert test.text_input(key="q").value == "limescale"
+    assert html(test).count('<article class="gs-hit">') >= 1
+    assert "embedding" not in test.caption[0].value
+
+
+def test_a_passage_is_shown_within_its_document(ready: Services) -> None:
+    test = page(q="limescale in the cartridge")
+    next(button for button in test.button if button.label == "Show in document").click().run()
+    assert not test.exception
+    assert "gs-document" in html(test)
+    assert 'id="gs-found"' in html(test)
+
+
+def test_nothing_found_says_what_else_to_try(ready: Services) -> None:
+    test = page(q="zzzqqq", mode="Words", path="tap")
+    assert "Nothing found" in test.info[0].value
+    assert "fewer filters" in test.info[0].value
+    next(button for button in test.button if button.label == "Remove the filters").click().run()
+    assert test.text_input(key="path").value == ""
+
+
+def test_a_model_without_steps_says_so(ready: Services) -> None:
+    test = page()
+    assert not test.slider
+    assert "Refinement: 0 steps · about" in html(test)
+    assert "has no refinement steps yet" in html(test)
+
+
+def test_the_slider_chooses_the_steps_of_a_model_that_has_some(
+    home: Path,
+    refining_model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    shared_services: Callable[[], Services],
+) -> None:
+    monkeypatch.undo()
+    monkeypatch.setenv("GIRCSE_HOME", str(home))
+    monkeypatch.setenv("GIRCSE_MODEL", str(refining_model))
+    monkeypatch.setattr(resources, "load_embedder", load_embedder)
+    services = shared_services()
+    services.create_collection("default")
+    with services.collections.use("default") as collection:
+        assert collection.config.steps == 3
+    services.add_path("default", services.check_path(str(DOCUMENTS / "home/dripping-tap.md")))
+    wait_until(lambda: not services.worker.activity().is_busy)
+    test = page(q="dripping tap", steps="5")
+    assert not test.exception
+    (slider,) = test.slider
+    assert (slider.min, slider.max, slider.value) == (0, 20, 5)
+    assert slider.label.startswith("Refinement: 5 steps · about")
+    assert "5 steps" in test.caption[0].value
+    slider.set_value(7).run()
+    assert test.slider[0].label.startswith("Refinement: 7 steps · about")
+    assert "7 steps" in test.caption[0].value
+
+
+def test_a_missing_model_leaves_words_and_says_why(
+    filled_home: Path, shared_services: Callable[[], Services], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(name: str, **_: object) -> Embedder:
+        raise ModelError("its weights are damaged; run `gircse model verify`")
+
+    monkeypatch.setattr(resources, "load_embedder", load)
+    shared_services()
+    test = page(q="limescale")
+    test.run()
+    assert not test.exception
+    assert "gircse model verify" in test.info[0].value.replace("\\", "")
+    assert "gs-hit" in html(test)
+
+
+def test_a_damaged_collection_is_named_with_what_to_do(ready: Services, filled_home: Path) -> None:
+    ready.collections.retire("default")
+    (filled_home / "collections/default/collection.json").write_text("{")
+    test = page(q="limescale")
+    assert not test.exception
+    assert "cannot be read" in test.error[0].value

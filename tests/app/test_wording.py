@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import pytest
+
+from app.wording import count_text, duration_text, milliseconds_text, size_text
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "text"),
+    [(0.04, "0.0 ms"), (6.94, "6.9 ms"), (9.96, "10 ms"), (38.4, "38 ms"), (1240, "1.2 s")],
+)
+def test_milliseconds(milliseconds: float, text: str) -> None:
+    assert milliseconds_text(milliseconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(3, "a few seconds"), (44, "about 40 s"), (200, "about 3 min"), (9000, "about 2.5 h")],
+)
+def test_durations_are_as_exact_as_an_estimate(seconds: float, text: str) -> None:
+    assert duration_text(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("size", "text"), [(0, "0 B"), (999, "999 B"), (4200, "4.2 kB"), (10**12, "1.0 TB")]
+)
+def test_sizes(size: int, text: str) -> None:
+    assert size_text(size) == text
+
+
+def test_counts() -> None:
+    assert [count_text(n, "file") for n in (0, 1, 1204)] == ["0 files", "1 file", "1,204 files"]
