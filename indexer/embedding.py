@@ -92,7 +92,10 @@ class EmbeddingWriter:
         return self._embedder
 
     def _resize(self, count: int, seconds: float) -> None:
-        # at most fourfold at once: the first slice also pays for the model's warming up
-        wanted = min(count * _SLICE_S / max(seconds, 1e-6), count * 4, _LARGEST_SLICE)
-        if count == self.slice_size or wanted < self.slice_size:  # a last, short slice says little
-            self.slice_size = max(int(wanted), _SMALLEST_SLICE)
+        wanted = count * _SLICE_S / max(seconds, 1e-6)
+        if count == self.slice_size:
+            # fourfold at most: the first slices also pay for the model's warming up
+            wanted = min(wanted, count * 4)
+        elif seconds < _SLICE_S:
+            return  # a last, short slice says little about the speed of full ones
+        self.slice_size = int(min(max(wanted, _SMALLEST_SLICE), _LARGEST_SLICE))

@@ -64,6 +64,8 @@ class Tally:
         self._counts[outcome.change or outcome.state] += 1
         if outcome.change is None:
             self._outcomes.append(outcome)
+        elif outcome.message and outcome.state == "ready" and outcome.change != "unchanged":
+            self.notes.append(f"{outcome.source}: {outcome.message}")
         if outcome.change != "unchanged":
             self._current = outcome.source
         if self._on_outcome is not None:
