@@ -6,6 +6,7 @@ shortcodes, DocFX includes and images, GitHub alerts) is reduced to the words in
 
 from __future__ import annotations
 
+import html
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -35,6 +36,7 @@ _SHORTCODE = re.compile(r"\{\{[<%](?!/\*)[^{}]{0,2000}?[>%]\}\}")
 _SPOKEN_ATTRIBUTE = re.compile(
     r"\b(?:alt|alt-text|caption|title|text|heading|label|cite)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')"
 )
+_HEADING_ID = re.compile(r"\s*\{[#.][^{}]{0,100}\}\s*$")
 _LINE_BREAK_TAG = re.compile(r"<br\b", re.I)
 
 # yaml's C loader is ten times faster; a build without it differs in nothing else
@@ -90,7 +92,8 @@ def _flatten(fields: Mapping[Any, Any]) -> dict[str, str]:
             flat[str(key)] = ", ".join(str(v) for v in value[:100] if not _is_nested(v))
         elif value is not None and not _is_nested(value):
             flat[str(key)] = str(value)
-    return flat
+    # written for web pages, titles often have entities in them
+    return {key: html.unescape(value) for key, value in flat.items()}
 
 
 def _is_nested(value: object) -> bool:
@@ -108,6 +111,8 @@ def _reduce_extensions(text: str) -> str:
 
 def _spoken(tag: re.Match[str]) -> str:
     """Return the attribute values of a tag that a reader would see."""
+    if tag.string.endswith("(", 0, tag.start()):
+        return "#"  # the address of a link
     return ". ".join(double or single for double, single in _SPOKEN_ATTRIBUTE.findall(tag.group()))
 
 
@@ -118,7 +123,7 @@ def _write(writer: BlockWriter, tokens: list[Token]) -> None:
             case "heading_open":
                 level = int(token.tag[1])
             case "inline" if level is not None:
-                writer.heading(_inline_text(token), level=level)
+                writer.heading(_HEADING_ID.sub("", _inline_text(token)), level=level)
                 level = None
             case "inline":
                 writer.paragraph(_inline_text(token))

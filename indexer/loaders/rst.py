@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
+import sys
 from collections.abc import Callable, Mapping
 
 from docutils import frontend, nodes, utils
@@ -37,14 +38,15 @@ _SERIES = {"pep": "PEP", "rfc": "RFC"}
 # directives whose arguments and content are instructions to a program
 _SILENT = """
     toctree highlight index tabularcolumns currentmodule py:currentmodule automodule autoclass
-    autofunction automethod autosummary literalinclude include bibliography
+    autofunction automethod autosummary literalinclude include raw bibliography
 """
 _LISTINGS = """
-    sourcecode productionlist doctest testcode testoutput testsetup prompt console ipython
-    jupyter-execute graphviz mermaid plot plantuml uml
+    code-block sourcecode productionlist doctest testcode testoutput testsetup prompt console
+    ipython jupyter-execute graphviz mermaid plot plantuml uml
 """
 _SILENT_DIRECTIVES = frozenset(_SILENT.split())
 _LISTING_DIRECTIVES = frozenset(_LISTINGS.split())
+_OWN_DIRECTIVES = _SILENT_DIRECTIVES | _LISTING_DIRECTIVES  # in place of docutils' own, if any
 
 
 def load(data: bytes, *, source: str, name: str) -> Document:
@@ -94,6 +96,8 @@ def _settings() -> frontend.Values:
     settings.report_level = 5
     settings.halt_level = 6
     settings.warning_stream = False
+    # by default, one line of more than 10,000 characters costs the whole document
+    settings.line_length_limit = sys.maxsize
     return settings
 
 
@@ -112,7 +116,7 @@ def _accept_unknown_markup(text: str) -> None:
         roles.register_local_role(name, _text_role)  # type: ignore[arg-type]  # stub too narrow
     for match in _DIRECTIVE_NAME.finditer(text):
         name = match.group(1).lower()
-        if name in _SILENT_DIRECTIVES or not _is_known_directive(name):
+        if name in _OWN_DIRECTIVES or not _is_known_directive(name):
             directives.register_directive(name, _TextDirective)
 
 

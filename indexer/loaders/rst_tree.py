@@ -56,8 +56,15 @@ class _Walk:
 
     def children(self, node: nodes.Element, level: int) -> None:
         for child in node.children:
-            if isinstance(child, nodes.Element) and not isinstance(child, _DROPPED):
+            if isinstance(child, nodes.system_message):
+                self._rescue(child)
+            elif isinstance(child, nodes.Element) and not isinstance(child, _DROPPED):
                 self._block(child, level)
+
+    def _rescue(self, message: nodes.system_message) -> None:
+        """Write the source of what docutils could not parse, which only its complaint still has."""
+        for source in message.findall(nodes.literal_block):
+            self.writer.paragraph(source.astext())
 
     def _block(self, node: nodes.Element, level: int) -> None:
         match node:

@@ -77,6 +77,10 @@ def test_python_objects_in_yaml_are_refused():
     assert "python/object" in document.text
 
 
+def test_entities_in_front_matter():
+    assert md("---\ntitle: NOAA&#8217;s &amp; ours\n---\nText.\n").title == "NOAA\u2019s & ours"
+
+
 def test_a_page_of_front_matter_alone_is_found_by_its_title():
     assert md("---\ntitle: Tides\nweight: 1\n---\n").text == "Tides"
 
@@ -102,6 +106,8 @@ def test_html_inside_is_text_without_tags_and_scripts():
         (':::image type="content" source="a.png" alt-text="A quay.":::', "A quay."),
         ('{{< img src="a.png" alt="A quay" caption="At dawn" >}}', "A quay. At dawn"),
         ('[tides]({{< ref "/a/b.md" >}}) table', "tides table"),
+        ('[tides]({{< ref "/a/b.md" >}} "the tides") table', "tides table"),
+        ("# Tides {#toc2 .wide}", "Tides"),
         ("{{% note %}}\nMind.\n{{% /note %}}", "Mind."),
     ],
 )

@@ -74,6 +74,7 @@ def test_lists_tables_listings_and_notes():
         (".. |v| replace:: 3.2\n\nversion |v|", "version 3.2"),
         (".. unknown:: an *argument*\n   :option: x\n\n   content", "an argument\n\ncontent"),
         (".. sourcecode:: c\n\n   int x;\n     y;", "int x;\n  y;"),
+        (".. code-block:: python\n   :emphasize-lines: 1\n\n   x = 1", "x = 1"),
         (".. toctree::\n\n   a\n   b\n\ntext", "text"),
         (".. image:: a.png\n   :alt: A quay", "A quay"),
         (".. comment\n\ntext", "text"),
@@ -81,6 +82,22 @@ def test_lists_tables_listings_and_notes():
 )
 def test_markup_keeps_its_words(markup, text):
     assert rst(markup).text == text
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "====== =====\nDay    High tide\n====== =====\n",
+        "+---+\n| a | tide\n+---+\n",
+        ".. image::\n\n   tide",
+        ".. figure:: tide.png\n   :width: wide",
+        "One\n===\n\nTwo\n---\n\nThree\n~~~~~\n\nFour\n===\n\ntide\n^^^^\n",
+        "`tide <unclosed",
+        "word " * 5000 + "tide",
+    ],
+)
+def test_what_docutils_cannot_parse_is_not_lost(broken):
+    assert "tide" in rst(f"Before.\n\n{broken}\n\nAfter.\n").text
 
 
 def test_top_fields_are_metadata_and_text():
