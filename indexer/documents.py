@@ -91,7 +91,7 @@ class Chunk:
         start: first character in the document's text.
         end: one past the last character.
         page: 1-based page on which it starts; None where the format has no pages.
-        context: the document's title and the heading path, joined by " › ", shortened to the
+        context: the document's title and the heading path, joined by " \u203a ", shortened to the
             chunking's context budget; embedded and searched together with the text.
     """
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 # The errors alone import no torch.
 from gircse_core.errors import GircseError as ModelError
+from gircse_core.errors import ModelNotFoundError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +25,7 @@ __all__ = [
     "Embedder",
     "ModelError",
     "ModelInfo",
+    "ModelNotFoundError",
     "Refinement",
     "list_models",
     "load_embedder",

@@ -17,7 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 from indexer.cli.session import Session
-from indexer.embedder import ModelError
+from indexer.embedder import ModelError, ModelNotFoundError
 from indexer.errors import IndexerError, StaleCollectionError, UsageError
 
 __all__ = ["EXIT_CODES", "ExitCode", "RootGroup"]
@@ -89,8 +89,8 @@ def _session(ctx: _Context) -> Session:
 
 
 def _exit_code(error: IndexerError | ModelError) -> ExitCode:
-    # Values that a model does not take, such as a step count, are ValueErrors.
-    if isinstance(error, UsageError | ValueError):
+    # A model's own name for a bad request: values that it does not take are ValueErrors.
+    if isinstance(error, UsageError | ModelNotFoundError | ValueError):
         return ExitCode.USAGE
     if isinstance(error, StaleCollectionError):
         return ExitCode.STALE

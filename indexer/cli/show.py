@@ -69,16 +69,7 @@ def show(
 
 
 def _chunks(target: Collection, record: DocumentRecord, page: int | None) -> list[Chunk]:
-    # A walk over all chunks: stores are asked for passages by search, not by document.
-    chunks = sorted(
-        (
-            stored.chunk
-            for batch, _ in target.store.scroll()
-            for stored in batch
-            if stored.chunk.document_id == record.id
-        ),
-        key=lambda chunk: chunk.start,
-    )
+    chunks = target.store.chunks(record.id)
     if page is None:
         return chunks
     found = [chunk for chunk in chunks if chunk.page == page]

@@ -134,6 +134,9 @@ class VectorStore(Protocol):
     def document(self, document_id: str) -> Document | None:
         """Return a document with its text, or None when there is no such id."""
 
+    def chunks(self, document_id: str) -> list[Chunk]:
+        """Return a document's chunks in the order of the text; none for an unknown id."""
+
     def scroll(
         self, *, batch_size: int = 1024
     ) -> Iterator[tuple[list[StoredChunk], NDArray[np.float32]]]:

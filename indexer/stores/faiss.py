@@ -157,6 +157,11 @@ class FaissStore:
         with self._database.read() as connection:
             return reading.load_document(connection, document_id)
 
+    def chunks(self, document_id: str) -> list[Chunk]:
+        """Return a document's chunks in the order of the text; none for an unknown id."""
+        with self._database.read() as connection:
+            return reading.load_chunks_of_document(connection, document_id)
+
     def scroll(
         self, *, batch_size: int = 1024
     ) -> Iterator[tuple[list[StoredChunk], NDArray[np.float32]]]:

@@ -23,6 +23,7 @@ __all__ = [
     "document_keys",
     "json_text",
     "load_chunks",
+    "load_chunks_of_document",
     "load_document",
     "load_records",
     "rows_of_documents",
@@ -50,6 +51,16 @@ def load_chunks(connection: sqlite3.Connection, chunk_ids: Sequence[str]) -> dic
         (json_text(chunk_ids),),
     )
     return {row[0]: _stored_chunk(row) for row in found}
+
+
+def load_chunks_of_document(connection: sqlite3.Connection, document_id: str) -> list[Chunk]:
+    """Return a document's chunks in the order of the text."""
+    found = connection.execute(
+        f"SELECT {_STORED_CHUNK} FROM {_CHUNK_TABLES} "
+        "WHERE c.document = (SELECT key FROM documents WHERE id = ?) ORDER BY c.start, c.end",
+        (document_id,),
+    )
+    return [_stored_chunk(row).chunk for row in found]
 
 
 def scroll_chunks(

@@ -94,7 +94,7 @@ def test_model_verify_is_one_when_something_is_altered(gircse, monkeypatch):
 def test_an_unknown_model_is_named_with_those_there_are(gircse, command):
     result = gircse("model", command, "no-such-model")
 
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "no-such-model" in result.stderr
     assert "gircse-minilm" in result.stderr
     assert result.stdout == ""

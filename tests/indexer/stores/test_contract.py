@@ -316,6 +316,14 @@ def test_scrolling_yields_every_chunk_once_with_its_vector(opened: Opened) -> No
     np.testing.assert_array_equal(vectors, vectors_of([embedding_text(one) for one in chunks]))
 
 
+def test_the_chunks_of_one_document_come_in_the_order_of_its_text(opened: Opened) -> None:
+    chunks = opened.add("a", ["beta", "alpha", "gamma"])
+    opened.add("b", ["alpha", "delta"])
+
+    assert opened.store.chunks(chunks[0].document_id) == chunks
+    assert opened.store.chunks("none") == []
+
+
 def test_closing_twice_is_fine_and_content_survives(opened: Opened, kind: str) -> None:
     chunks = opened.add("a", ["alpha", "beta"])
     opened.store.flush()
