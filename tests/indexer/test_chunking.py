@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import itertools
 import subprocess
 import sys
@@ -26,10 +27,15 @@ TEXT = "the tide comes in at eight and the boats leave the old harbour before it
 WORDS = TEXT.split()
 
 
+@functools.cache
+def chunker(config: ChunkingConfig) -> Chunker:
+    return Chunker(TOKENIZER_FILE, config)
+
+
 def chunk(document: Document, config: ChunkingConfig | None = None) -> list[Chunk]:
     """Cut a document, checking what holds for every result."""
     config = config or ChunkingConfig()
-    chunks = Chunker(TOKENIZER_FILE, config).chunk(document)
+    chunks = chunker(config).chunk(document)
     for one in chunks:
         assert one.text == document.text[one.start : one.end]
         assert one.text == one.text.strip() != ""
@@ -331,11 +337,10 @@ def test_a_tokenizer_whose_tokens_depend_on_their_surroundings(tmp_path):
 
 
 def test_a_section_of_megabytes_takes_time_in_proportion():
-    chunker = Chunker(TOKENIZER_FILE, ChunkingConfig())
     seconds = []
     for size in (400_000, 4_000_000):
         document = plain((sentence(20) + " ") * (size // len(sentence(20) + " ")))
         begun = time.perf_counter()
-        assert len(chunker.chunk(document)) > size // 1200
+        assert len(chunker(ChunkingConfig()).chunk(document)) > size // 1200
         seconds.append(time.perf_counter() - begun)
     assert seconds[1] < 25 * seconds[0]
