@@ -24,9 +24,14 @@ _EXAMPLES = (
     "spilled scorching coffee on my lap",
     "how sailors figured out their whereabouts",
 )
-# Constant and ours: nothing of a document or a query ever gets into it.
+# Constant and ours: nothing of a document or a query ever gets into it. It looks for the box until
+# it is there, and takes the focus from nothing that the user has chosen.
 _FOCUS = """<script>
-setTimeout(() => document.querySelector('input[type="search"]')?.focus(), 50)
+(function look(tries) {
+  const box = document.querySelector('input[type="search"]');
+  if (box && document.activeElement === document.body) box.focus();
+  if (tries && document.activeElement !== box) setTimeout(look, 100, tries - 1);
+})(20)
 </script>"""
 
 
@@ -52,9 +57,7 @@ def _search(parts: Services, names: list[str]) -> None:
         placeholder="Ask in your own words, then press Enter",
         bind="query-params",
     )
-    if not st.session_state.get("has_focused"):
-        st.session_state["has_focused"] = True
-        st.html(_FOCUS, unsafe_allow_javascript=True)
+    st.html(_FOCUS, unsafe_allow_javascript=True)  # runs when the page is opened, not again
     collection = choose_collection(names, parts.settings)
     query = search_controls(parts, collection, text)
     if text.strip():
