@@ -1,6 +1,6 @@
 """Bulk embedding: texts per second of the default model beside sentence-transformers, in one run.
 
-    python tests/bench/embedding.py [--texts 256] [--tokens 200] [--rounds 5] [FOLDER]
+    python -m tests.bench.embedding [--texts 256] [--tokens 200] [--rounds 5] [FOLDER]
 
 Both embed the same texts on the same threads, in turn, round by round, so that a machine whose
 speed drifts slows both; the ratio is taken per round and its median is the figure to quote.
