@@ -1,4 +1,7 @@
-"""Reads JSON and JSON Lines as "key.path: value" lines, a paragraph for each record."""
+"""Reads JSON and JSON Lines as "key.path: value" lines, a paragraph for each record.
+
+Notebooks, which are JSON too, are read as what is in their cells.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from indexer.documents import Document
 from indexer.errors import ExtractionError
 from indexer.loaders.builder import DocumentBuilder
 from indexer.loaders.encoding import decode
+from indexer.loaders.notebook import find_cells, write_cells
 
 __all__ = ["load"]
 
@@ -26,6 +30,10 @@ def load(data: bytes, *, source: str, name: str) -> Document:
         return _load_lines(text, source=source, name=name)
     builder = DocumentBuilder(source=source, name=name, media_type="json")
     value = _parse(text, first_line=1) if text.strip() else None
+    cells = find_cells(value)
+    if cells is not None:
+        write_cells(builder, cells)
+        return builder.build()
     records = value if isinstance(value, list) else [value]
     for record in records:
         builder.block(_describe(record))

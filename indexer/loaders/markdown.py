@@ -22,7 +22,7 @@ from indexer.loaders.builder import DocumentBuilder
 from indexer.loaders.encoding import decode
 from indexer.loaders.html import add_html, parse_html
 
-__all__ = ["load"]
+__all__ = ["load", "write_markdown"]
 
 _FRONT_MATTER = re.compile(r"\A(---|\+\+\+)[ \t]*\n(.*?)^(?:\1|\.\.\.)[ \t]*(?:\n|\Z)", re.S | re.M)
 _MAX_FRONT_MATTER_CHARS = 100_000
@@ -54,16 +54,18 @@ def load(data: bytes, *, source: str, name: str) -> Document:
     summary = next((fields[field] for field in _SUMMARY_FIELDS if fields.get(field)), "")
     if summary not in body:
         builder.block(summary)
-    _write(BlockWriter(builder), _parser().parse(_reduce_extensions(body)))
+    write_markdown(BlockWriter(builder), body)
     title = fields.pop("title", None)
     if title and not builder.length:
         builder.block(title)  # a page whose content is elsewhere can still be found by its name
     return builder.build(title=title, metadata=fields)
 
 
-def _parser() -> MarkdownIt:
+def write_markdown(writer: BlockWriter, text: str) -> None:
+    """Write the text of Markdown without front matter."""
     # the preset's nesting limit of 20 silently drops what lies deeper
-    return MarkdownIt("commonmark", {"maxNesting": 200}).enable(["table", "strikethrough"])
+    parser = MarkdownIt("commonmark", {"maxNesting": 200}).enable(["table", "strikethrough"])
+    _write(writer, parser.parse(_reduce_extensions(text)))
 
 
 def _split_front_matter(text: str) -> tuple[dict[str, str], str]:

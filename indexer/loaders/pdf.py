@@ -31,6 +31,7 @@ _NO_TITLE = re.compile(
     r".*\.(?:pdf|docx?|pptx?|xlsx?|odt|rtf|tex|dvi|indd|qxd|ps|eps|txt|html?|md)",
     re.I | re.S,
 )
+_DATE = re.compile(r"^D:(\d{4})(\d\d)(\d\d).*$", re.S)
 _MAX_TITLE_CHARS = 200
 _MAX_REPORTED_PAGES = 20
 _TAIL_BYTES = 2048  # within which a whole file says that it ends
@@ -57,6 +58,7 @@ def load(data: bytes, *, source: str, name: str) -> Document:
         builder.section(headings[number - 1], page=number)
         builder.block(text)
     metadata["pages"] = str(count)
+    metadata["created"] = _DATE.sub(r"\1-\2-\3", metadata.get("created", ""))
     if failures:
         metadata["unreadable_pages"] = "; ".join(
             f"{number}: {describe(error)}" for number, error in failures[:_MAX_REPORTED_PAGES]

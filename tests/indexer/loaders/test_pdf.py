@@ -28,6 +28,7 @@ def test_a_section_for_each_page_under_its_bookmarks():
     )
     assert document.title == "Harbour Almanac"
     assert document.metadata["pages"] == "5"
+    assert document.metadata["created"] == "2000-01-01"
     assert sections(document) == [
         ((), 1, "Cover"),
         (("Tides",), 2, "The tide."),

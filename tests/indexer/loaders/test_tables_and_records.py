@@ -90,6 +90,26 @@ class TestJson:
         else:
             assert outcome.text.endswith("a: 1")
 
+    def test_notebooks_are_read_as_their_cells(self):
+        cells = [
+            {"cell_type": "markdown", "source": ["# Tides\n", "\n", "When to *sail*.\n"]},
+            {
+                "cell_type": "code",
+                "source": ["def high():\n", "    return 8"],
+                "outputs": [
+                    {"text": ["at eight\n"]},
+                    {"data": {"image/png": "aGk=" * 1000, "text/plain": "<Figure>"}},
+                ],
+            },
+            "damaged",
+        ]
+        notebook = {"nbformat": 4, "metadata": {"kernel": "python3"}, "cells": cells}
+        document = read(json.dumps(notebook).encode(), "a.ipynb")
+        assert document.title == "Tides"
+        assert document.text == (
+            "Tides\n\nWhen to sail.\n\ndef high():\n    return 8\n\nat eight\n\n<Figure>"
+        )
+
     def test_lone_surrogates_in_escapes_are_dropped(self):
         assert read(b'{"a": "x\\ud800y"}', "a.json").text == "a: xy"
 
