@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -94,10 +93,9 @@ class ExtractionFeed:
 
     def _read(self) -> None:
         try:
-            with closing(self._pool.extract(self._requests())) as results:
-                for result in results:
-                    if not self._put(result):
-                        return
+            for result in self._pool.extract(self._requests()):
+                if not self._put(result):
+                    return
         except BaseException as error:  # handed to the thread that takes the results
             self._error = error
         finally:

@@ -139,7 +139,11 @@ class Library:
                 chunking than are given here.
         """
         if name not in self.names():
-            return self.create(name, model=model, steps=steps, chunking=chunking)
+            try:
+                return self.create(name, model=model, steps=steps, chunking=chunking)
+            except UsageError:
+                if name not in self.names():  # else another process was faster
+                    raise
         collection = self.open(name)
         try:
             info = self._resolve(model) if isinstance(model, str) else model

@@ -14,7 +14,10 @@ import numpy as np
 import pytest
 
 from indexer.documents import embedding_text
+from indexer.errors import CollectionBusyError
+from indexer.index_report import IndexOptions
 from indexer.library import Library
+from indexer.pipeline import index_paths
 from tests.indexer.fake_model import FakeModel, vector, write_tokenizer
 
 ROOT = Path(__file__).parents[2]
@@ -158,6 +161,13 @@ def test_readers_see_whole_documents_while_a_run_is_killed(tmp_path):
             expected = {item.id: item.chunks for item in collection.store.documents()}
             assert all(expected[identity] == count for identity, count in counted.items())
             seen = len(counted)
+        with pytest.raises(CollectionBusyError, match=f"process {process.pid} .indexing, since"):
+            index_paths(
+                collection,
+                [files],
+                embedder=lambda: pytest.fail("two writers"),
+                options=IndexOptions(),
+            )
         os.kill(process.pid, signal.SIGKILL)
         process.communicate()
         ready = {row.document_id for row in collection.ledger.rows(states=("ready",))}
