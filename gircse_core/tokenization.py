@@ -21,6 +21,8 @@ __all__ = ["TextTokenizer", "TokenBatch"]
 
 logger = logging.getLogger(__name__)
 
+_WIDTH_MULTIPLE = 16
+
 
 @dataclass(frozen=True, slots=True)
 class TokenBatch:
@@ -97,6 +99,8 @@ class TextTokenizer:
     def pad(self, rows: Sequence[list[int]], positions: list[int]) -> TokenBatch:
         """Return one padded batch of token rows; ``positions`` says which texts they are."""
         width = max(map(len, rows))
+        if len(rows) > 1:
+            width = _padded_width(width)
         input_ids = torch.full((len(rows), width), self._pad_id, dtype=torch.int64)  # (B, T)
         attention_mask = torch.zeros_like(input_ids)
         for index, row in enumerate(rows):
@@ -113,7 +117,7 @@ class TextTokenizer:
         order = sorted(range(len(token_rows)), key=lambda index: -len(token_rows[index]))
         start = 0
         while start < len(order):
-            width = len(token_rows[order[start]])
+            width = _padded_width(len(token_rows[order[start]]))
             stop = start + max(1, max_tokens // width)
             positions = order[start:stop]
             yield self.pad([token_rows[index] for index in positions], positions)
@@ -137,6 +141,11 @@ class TextTokenizer:
 
     def _id(self, token: str | None) -> int | None:
         return None if token is None else self._tokenizer.token_to_id(token)
+
+
+def _padded_width(length: int) -> int:
+    # Few different shapes: math libraries keep compiled kernels for each one they have met.
+    return -(-length // _WIDTH_MULTIPLE) * _WIDTH_MULTIPLE
 
 
 def _special_tokens(folder: Path) -> dict[str, str]:

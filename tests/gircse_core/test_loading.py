@@ -249,8 +249,11 @@ def test_known_models_are_listed():
 def test_padding_token_of_causal_models_is_eos(checkpoints):
     embedder = GircseEmbedder(str(checkpoints["qwen2"]), dtype="float32")
     batch = embedder._tokenizer.pad([[5, 6, 7], [8]], [0, 1])
-    assert batch.input_ids.tolist() == [[5, 6, 7], [2, 2, 8]]
-    assert batch.attention_mask.tolist() == [[1, 1, 1], [0, 0, 1]]
+    assert batch.input_ids.tolist() == [[2] * 13 + [5, 6, 7], [2] * 15 + [8]]
+    assert batch.attention_mask.sum(dim=1).tolist() == [3, 1]
+    assert batch.attention_mask[:, -3:].tolist() == [[1, 1, 1], [0, 0, 1]]
+    alone = embedder._tokenizer.pad([[5, 6, 7]], [0])
+    assert alone.input_ids.tolist() == [[5, 6, 7]]
 
 
 def test_a_tokenizer_without_eos_is_explained(checkpoints, tmp_path):
