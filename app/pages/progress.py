@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from app.activity import Activity, RunningJob, time_left_s
+from app.activity import Activity, HeldJob, RunningJob, time_left_s
 from app.file_states import FileLine, finished_lines, job_lines
 from app.job_queue import Job
 from app.rendering import markdown_text, plain, visible_line
@@ -41,33 +41,43 @@ def show_activity(parts: Services, name: str) -> None:
 
 
 def _draw(parts: Services, name: str, activity: Activity) -> None:
-    if activity.running is not None:
-        _draw_running(parts, activity.running)
-    for held in activity.held:
-        st.warning(
-            f"Indexing is on hold. {markdown_text(held.reason)}", icon=":material/pause_circle:"
-        )
-        if held.is_retried:
-            st.caption("It goes on by itself as soon as that is over.")
-        _job_buttons(parts, held.job, resume="Try again")
-    for job in activity.stopped:
-        st.info(f"Stopped: {_job_text(job)}", icon=":material/stop_circle:")
-        _job_buttons(parts, job, resume="Continue")
-    with parts.collections.use(name) as opened:
-        lines: list[FileLine] = []
-        jobs = [activity.running.job] if activity.running else []
-        for job in [*jobs, *activity.waiting]:
-            if job.kind == "files" and len(lines) < _LINES:
-                is_running = bool(activity.running) and job in jobs
-                lines += job_lines(
-                    opened.ledger, job, is_running=is_running, limit=_LINES - len(lines)
-                )
-    folders = [job for job in activity.waiting if job.kind == "folder"]
-    for job in folders:
-        st.caption(f"Waiting: {_job_text(job)}")
+    # Two places that are always there: were the list to move up when the bar goes, the browser
+    # would show the old one below the new one for a moment.
+    head, files = st.container(), st.container()
+    with head:
+        if activity.running is not None:
+            _draw_running(parts, activity.running)
+        for held in activity.held:
+            _draw_held(parts, held)
+        for job in activity.stopped:
+            st.info(f"Stopped: {_job_text(job)}", icon=":material/stop_circle:")
+            _job_buttons(parts, job, resume="Continue")
+        for job in activity.waiting:
+            if job.kind == "folder":
+                st.caption(f"Waiting: {_job_text(job)}")
+    lines = _unfinished_lines(parts, name, activity)
     lines += finished_lines(activity.finished[:_LINES])
     if lines:
-        st.html(_file_list(lines))
+        files.html(_file_list(lines))
+
+
+def _unfinished_lines(parts: Services, name: str, activity: Activity) -> list[FileLine]:
+    running = [activity.running.job] if activity.running else []
+    lines: list[FileLine] = []
+    with parts.collections.use(name) as opened:
+        for job in [*running, *activity.waiting]:
+            if job.kind == "files" and len(lines) < _LINES:
+                lines += job_lines(
+                    opened.ledger, job, is_running=job in running, limit=_LINES - len(lines)
+                )
+    return lines
+
+
+def _draw_held(parts: Services, held: HeldJob) -> None:
+    st.warning(f"Indexing is on hold. {markdown_text(held.reason)}", icon=":material/pause_circle:")
+    if held.is_retried:
+        st.caption("It goes on by itself as soon as that is over.")
+    _job_buttons(parts, held.job, resume="Try again")
 
 
 def _draw_running(parts: Services, running: RunningJob) -> None:
@@ -88,7 +98,7 @@ def _draw_running(parts: Services, running: RunningJob) -> None:
             st.caption("Stopping after the current batch …")
         else:
             st.button(
-                "Stop",
+                "Stop indexing",
                 icon=":material/stop:",
                 key=f"stop-{running.job.id}",
                 on_click=parts.worker.stop,

@@ -120,7 +120,7 @@ def test_progress_is_shown_and_can_be_stopped(
     test = page()
     assert not test.exception
     assert "of 48 files" in test.get("progress")[0].proto.text
-    button(test, "Stop").click().run()
+    button(test, "Stop indexing").click().run()
     assert "Stopping after the current batch" in "".join(c.value for c in test.caption)
     gated.gate.set()
     settle(services)
