@@ -95,7 +95,8 @@ def delete_documents(
     documents: Annotated[
         list[str],
         typer.Argument(
-            metavar="DOC", help="Ids, at least 4 characters of one, or paths of documents."
+            metavar="DOC",
+            help="Ids, at least 4 characters of one, paths of documents or their ends.",
         ),
     ],
     collection: CollectionOption = None,

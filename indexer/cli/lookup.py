@@ -1,4 +1,4 @@
-"""Finding the document that a user means by an id, the start of one, or a path."""
+"""Finding the document that a user means by an id, the start of one, a path or the end of one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ def find_document(target: Collection, text: str) -> DocumentRecord:
 
     Args:
         target: where to look.
-        text: a document's id, at least 4 characters from its start, a path, or an address.
+        text: a document's id, at least 4 characters from its start, a path, whole names from the
+            end of one, or an address.
 
     Raises:
         UsageError: there is none, or more than one.
@@ -33,14 +34,16 @@ def find_document(target: Collection, text: str) -> DocumentRecord:
     for source in dict.fromkeys((text, *_sources(text))):
         if found := _records(target, (document_id(source),)):
             return found[0]
-    if _ID_PREFIX.fullmatch(text.lower()):
-        prefix = text.lower()
-        found = [record for record in target.store.documents() if record.id.startswith(prefix)]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise UsageError(_ambiguous(text, found))
-    raise UsageError(_absent(target, text))
+    prefix = text.lower() if _ID_PREFIX.fullmatch(text.lower()) else None
+    ending = "/" + text.strip("/")
+    found = [
+        record
+        for record in target.store.documents()
+        if record.source.endswith(ending) or (prefix and record.id.startswith(prefix))
+    ]
+    if len(found) == 1:
+        return found[0]
+    raise UsageError(_ambiguous(text, found) if found else _absent(target, text))
 
 
 def _sources(text: str) -> list[str]:
@@ -61,7 +64,7 @@ def _records(target: Collection, ids: tuple[str, ...]) -> list[DocumentRecord]:
 def _ambiguous(text: str, found: list[DocumentRecord]) -> str:
     named = "".join(f"\n  {record.id}  {record.source}" for record in found[:_MAX_NAMED])
     more = f"\n  … and {len(found) - _MAX_NAMED} more" if len(found) > _MAX_NAMED else ""
-    return f"{len(found)} documents have an id that starts with {text!r}:{named}{more}"
+    return f"{len(found)} documents have an id that starts or a path that ends with {text!r}:{named}{more}"
 
 
 def _absent(target: Collection, text: str) -> str:
@@ -70,6 +73,6 @@ def _absent(target: Collection, text: str) -> str:
         why = row.message or row.code or "index it again"
         return f"{row.source} is in {target.name!r} without text: {row.state}, {why}."
     return (
-        f"{target.name!r} has no document {text!r} (an id, at least 4 characters of one, or a"
-        f" path). List them: gircse documents list -c {target.name}"
+        f"{target.name!r} has no document {text!r} (an id, at least 4 characters of one, a path or"
+        f" its end). List them: gircse documents list -c {target.name}"
     )

@@ -33,7 +33,9 @@ def show(
     context: typer.Context,
     document: Annotated[
         str,
-        typer.Argument(metavar="DOC", help="An id, at least 4 characters of one, or a path."),
+        typer.Argument(
+            metavar="DOC", help="An id, at least 4 characters of one, a path or its end."
+        ),
     ],
     collection: CollectionOption = None,
     chunks: Annotated[

@@ -147,6 +147,20 @@ def test_a_document_that_failed_is_shown_with_its_cause(indexed, notes):
     assert "failed" in result.stderr
 
 
+def test_the_end_of_a_path_names_a_document_when_there_is_one_only(indexed, notes):
+    assert indexed.json("show", "passport.txt")["source"] == str(notes / "passport.txt")
+    assert indexed.json("show", f"{notes.name}/passport.txt")["title"]
+    assert indexed("show", "port.txt").exit_code == 2  # whole names alone
+    (notes / "old").mkdir()
+    (notes / "old" / "passport.txt").write_text("The old form, kept for reference only.")
+    indexed.ok("index", notes)
+
+    result = indexed("show", "passport.txt")
+
+    assert result.exit_code == 2
+    assert str(notes / "old" / "passport.txt") in result.stderr
+
+
 def test_show_prints_the_text_alone(indexed, notes):
     assert (
         indexed.ok("show", notes / "passport.txt")
