@@ -64,7 +64,8 @@ def _records(target: Collection, ids: tuple[str, ...]) -> list[DocumentRecord]:
 def _ambiguous(text: str, found: list[DocumentRecord]) -> str:
     named = "".join(f"\n  {record.id}  {record.source}" for record in found[:_MAX_NAMED])
     more = f"\n  … and {len(found) - _MAX_NAMED} more" if len(found) > _MAX_NAMED else ""
-    return f"{len(found)} documents have an id that starts or a path that ends with {text!r}:{named}{more}"
+    what = "an id that starts or a path that ends"
+    return f"{len(found)} documents have {what} with {text!r}:{named}{more}"
 
 
 def _absent(target: Collection, text: str) -> str:
