@@ -5,6 +5,7 @@ Knows no tables: those are in ``indexer.schema``.
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -38,14 +39,25 @@ _ADVICE = {
 }
 _OF_SPACE = ("SQLITE_FULL", "SQLITE_IOERR")
 
-_Access = Literal["write", "read", "immutable"]
+_Access = Literal["create", "write", "read", "immutable"]
+_URI_QUERIES: dict[_Access, str] = {
+    "create": "mode=rwc",
+    "write": "mode=rw",
+    "read": "mode=ro",
+    "immutable": "mode=ro&immutable=1",
+}
 
 
-def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
-    """Open a collection's database, creating or migrating it unless ``read_only``.
+def connect(path: Path, *, read_only: bool = False, create: bool = True) -> sqlite3.Connection:
+    """Open a collection's database, migrating it unless ``read_only``.
 
     The connection is in autocommit mode and may be handed from thread to thread, but is used by one
     at a time; ``Database`` sees to that.
+
+    Args:
+        path: the database file.
+        read_only: never write.
+        create: make the file if it is absent; without effect where ``read_only``.
 
     Raises:
         FormatVersionError: a newer version of the program wrote it, or an older one did and
@@ -53,7 +65,7 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
         StorageError: it is absent, damaged, of another program, or cannot be written.
     """
     if not read_only:
-        return _open(path, "write")
+        return _open(path, "create" if create else "write")
     try:
         return _open(path, "read")
     except StorageError:
@@ -106,10 +118,9 @@ def wal_file(path: Path) -> Path:
 
 
 def _open(path: Path, access: _Access) -> sqlite3.Connection:
-    query = {"write": "mode=rwc", "read": "mode=ro", "immutable": "mode=ro&immutable=1"}[access]
     with sqlite_errors(path):
         connection = sqlite3.connect(
-            f"file:{quote(str(path.absolute()))}?{query}",
+            f"file:{quote(os.fsencode(path.absolute()))}?{_URI_QUERIES[access]}",
             uri=True,
             timeout=BUSY_TIMEOUT_S,
             isolation_level=None,  # transactions are begun by hand
@@ -128,12 +139,13 @@ def _prepare(connection: sqlite3.Connection, path: Path, access: _Access) -> Non
     _check_sqlite(connection)
     connection.execute("PRAGMA foreign_keys = ON")
     version = _version(connection, path)
-    if version < len(MIGRATIONS) and access != "write":
+    may_write = access in ("create", "write")
+    if version < len(MIGRATIONS) and not may_write:
         raise FormatVersionError(
             f"{path} has format {version}, this program reads {len(MIGRATIONS)}; "
             "index into the collection once to bring it up to date"
         )
-    if access == "write":
+    if may_write:
         # FULL: a commit survives a power cut. What it costs is small beside the embedding.
         connection.execute("PRAGMA synchronous = FULL")
         if version < len(MIGRATIONS):

@@ -37,6 +37,7 @@ class Database:
         self.read_only = read_only or (path.exists() and not _is_writable(path))
         self._idle: deque[sqlite3.Connection] = deque()
         self._stamp: tuple[int, int, int] | None = None
+        self._file: tuple[int, int] | None = None
         self._closed = False
         self._writing = threading.Lock()
         self._thread = threading.local()
@@ -126,7 +127,32 @@ class Database:
         try:
             return self._idle.pop()
         except IndexError:
-            return connect(self.path, read_only=self.read_only)
+            return self._connect()
+
+    def _connect(self) -> sqlite3.Connection:
+        """Open the file that the first connection opened; never make or take another one."""
+        connection = connect(self.path, read_only=self.read_only, create=self._file is None)
+        try:
+            status = self._status()
+            if self._file not in (None, (status.st_dev, status.st_ino)):
+                raise StorageError(
+                    f"{self.path} was replaced by another file since it was opened; "
+                    "open the collection again"
+                )
+        except BaseException:
+            connection.close()
+            raise
+        self._file = status.st_dev, status.st_ino
+        return connection
+
+    def _status(self) -> os.stat_result:
+        try:
+            return self.path.stat()
+        except OSError as error:
+            raise StorageError(
+                f"{self.path}: {error.strerror}; check that the folder exists and that this user "
+                "may read it"
+            ) from error
 
     def _give_back(self, connection: sqlite3.Connection) -> None:
         self._idle.append(connection)
@@ -140,13 +166,7 @@ class Database:
 
     def _drop_outdated(self) -> None:
         # An immutable connection does not notice a writer with more rights than this user.
-        try:
-            status = self.path.stat()
-        except OSError as error:
-            raise StorageError(
-                f"{self.path}: {error.strerror}; check that the folder exists and that this user "
-                "may read it"
-            ) from error
+        status = self._status()
         stamp = (status.st_size, status.st_mtime_ns, int(wal_file(self.path).exists()))
         if stamp != self._stamp:
             self._close_idle()

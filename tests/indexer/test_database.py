@@ -293,3 +293,37 @@ def test_a_log_left_by_a_killed_process_is_read(database: Database, path: Path) 
     reader = Database(path, read_only=True)
     assert value(reader, "killed") == 1
     reader.close()
+
+
+def test_a_database_that_was_removed_is_not_made_again(database: Database, path: Path) -> None:
+    path.unlink()
+    with database.read():  # the pooled connection still has the removed file
+        with (
+            pytest.raises(StorageError, match=r"unable to open .*check that the folder exists"),
+            database.read(),
+        ):
+            pass
+        assert not path.exists()
+
+
+def test_connections_never_lead_to_two_databases(database: Database, path: Path) -> None:
+    write(database, "a", 1)
+    path.replace(path.with_name("moved.db"))
+    other = Database(path)
+    with database.read():
+        with pytest.raises(StorageError, match=r"replaced by another.*open the collection again"):
+            value(database, "a", committed=True)
+        assert value(other, "a") is None
+    other.close()
+
+
+def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff ?#%41\n"))
+    folder.mkdir()
+    database = Database(folder / "collection.db")
+    write(database, "a", 1)
+    database.close()
+    assert connections.wal_file(folder / "collection.db").exists() is False
+    reader = Database(folder / "collection.db", read_only=True)
+    assert value(reader, "a") == 1
+    reader.close()
