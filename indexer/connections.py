@@ -6,7 +6,6 @@ Knows no tables: those are in ``indexer.schema``.
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from urllib.parse import quote
 
 from indexer.errors import CollectionBusyError, FormatVersionError, StorageError
 from indexer.schema import APPLICATION_ID, MIGRATIONS
+from indexer.segments import free_space
 
 __all__ = ["BUSY_TIMEOUT_S", "connect", "sqlite_errors", "wal_file"]
 
@@ -100,16 +100,9 @@ def _explained(
         )
     for prefix, advice in _ADVICE.items():
         if name.startswith(prefix):
-            free = f" ({_free_space(path)})" if prefix in _OF_SPACE else ""
+            free = f" ({free_space(path)})" if prefix in _OF_SPACE else ""
             return StorageError(f"{path}: {error}{free}; {advice}")
     return None
-
-
-def _free_space(path: Path) -> str:
-    try:
-        return f"{shutil.disk_usage(path.parent).free:,} bytes are free"
-    except OSError:
-        return "free space is unknown"
 
 
 def wal_file(path: Path) -> Path:

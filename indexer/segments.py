@@ -11,6 +11,7 @@ import hashlib
 import os
 import shutil
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["SEGMENT_ROWS", "Segments", "WrittenRows", "disk_errors", "sync_folder"]
+__all__ = ["SEGMENT_ROWS", "Segments", "WrittenRows", "disk_errors", "free_space", "sync_folder"]
 
 SEGMENT_ROWS = 65_536
 """Vectors per file."""
@@ -49,7 +50,7 @@ class Segments:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._readers: dict[int, int] = {}
+        self._readers: dict[int, _Reader] = {}
         self._opening = threading.Lock()
 
     def path(self, row: int) -> Path:
@@ -84,9 +85,9 @@ class Segments:
         # pread, not a memory map: on a file that was cut off a map ends the process with SIGBUS.
         path, offset, remaining = self.path(first_row), _offset(first_row, dim), count * dim * 4
         with disk_errors(path, needed=0):
-            descriptor = self._reader(first_row // SEGMENT_ROWS, path)
+            reader = self._reader(first_row // SEGMENT_ROWS, path)
             while remaining:
-                part = os.pread(descriptor, min(remaining, _LARGEST_READ), offset)
+                part = os.pread(reader.descriptor, min(remaining, _LARGEST_READ), offset)
                 if not part:
                     raise StorageError(
                         f"{path} is cut off at {offset:,} bytes, {remaining:,} more are recorded; "
@@ -99,14 +100,24 @@ class Segments:
     def close(self) -> None:
         """Close the files; may be called twice, and reading opens them again."""
         with self._opening:
-            while self._readers:
-                os.close(self._readers.popitem()[1])
+            self._readers.clear()
 
-    def _reader(self, segment: int, path: Path) -> int:
+    def _reader(self, segment: int, path: Path) -> _Reader:
         with self._opening:
             if segment not in self._readers:
-                self._readers[segment] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                self._readers[segment] = _Reader(path)
             return self._readers[segment]
+
+
+class _Reader:
+    """A file open for reading, closed when nobody has it any more.
+
+    Closed any earlier, its number could be given to another file while a thread reads from it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        weakref.finalize(self, os.close, self.descriptor)
 
 
 @contextmanager
@@ -121,15 +132,24 @@ def disk_errors(path: Path, *, needed: int) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            free = shutil.disk_usage(path.parent).free
             raise StorageError(
-                f"{path}: the disk is full: {needed:,} bytes were needed, {free:,} are free; "
+                f"{path}: the disk is full: {needed:,} bytes were needed, {free_space(path)}; "
                 "free some space and run it again"
             ) from error
         raise StorageError(
             f"{path}: {error.strerror}; check that the file is there, the disk is sound and this "
             "user may read and write it"
         ) from error
+
+
+def free_space(path: Path) -> str:
+    """Say how much more fits on the disk of a file; neither it nor its folder need be there."""
+    for folder in path.parents:
+        try:
+            return f"{shutil.disk_usage(folder).free:,} bytes are free"
+        except OSError:
+            continue
+    return "free space is unknown"
 
 
 def sync_folder(folder: Path) -> None:
@@ -156,10 +176,13 @@ def _header(rows: int, dim: int) -> bytes:
 
 
 def _write_rows(path: Path, content: bytes, offset: int, *, header: bytes) -> None:
-    is_new = not path.exists()
-    if is_new:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    # Only the first rows make file and folder, which may be a killed writer's. Later ones find them
+    # or fail; and nothing makes the folder's parent again after somebody has removed it.
+    is_first = offset == _HEADER_BYTES
+    if is_first:
+        path.parent.mkdir(exist_ok=True)
+    creating = os.O_CREAT if is_first else 0
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | creating, 0o666)
     try:
         # Content first: a header that promised more than the file holds could not be loaded.
         _write_all(descriptor, content, offset)
@@ -167,7 +190,7 @@ def _write_rows(path: Path, content: bytes, offset: int, *, header: bytes) -> No
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    if is_new:
+    if is_first:
         sync_folder(path.parent)
         sync_folder(path.parent.parent)
 

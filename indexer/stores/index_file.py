@@ -10,7 +10,6 @@ import hashlib
 import json
 import logging
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from indexer.errors import StorageError
-from indexer.segments import disk_errors, sync_folder
+from indexer.segments import disk_errors, free_space, sync_folder
 
 __all__ = ["INDEX_TYPE", "IndexFile", "IndexStamp", "UnusableIndexError", "import_faiss"]
 
@@ -149,7 +148,6 @@ class IndexFile:
         """
         draft = self._draft
         needed = index.ntotal * (index.d * 4 + 8)
-        free = shutil.disk_usage(self._directory).free
         try:
             import_faiss().write_index(index, str(draft))
             with draft.open("rb") as stream:
@@ -158,7 +156,7 @@ class IndexFile:
         except (OSError, RuntimeError) as error:
             draft.unlink(missing_ok=True)
             raise StorageError(
-                f"{draft}: {error}; {needed:,} bytes were needed, {free:,} were free; free some "
+                f"{draft}: {error}; {needed:,} bytes were needed, {free_space(draft)}; free some "
                 "space and run it again (the collection itself is complete)"
             ) from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -244,3 +245,57 @@ def test_another_fault_of_the_disk_is_named(
     with pytest.raises(StorageError, match=r"00000\.npy: Input/output error"):
         archive.append(keys(1), unit(1))
     assert len(archive) == 0
+
+
+def test_a_disk_that_is_full_from_the_start_is_named(
+    archive: VectorArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "mkdir", fail)
+    with pytest.raises(StorageError, match=r"00000\.npy: the disk is full: .* are free"):
+        archive.append(keys(1), unit(1))
+    assert not (tmp_path / "vectors").exists()
+
+
+def test_a_removed_collection_is_not_made_again_by_writing(
+    database: Database, tmp_path: Path
+) -> None:
+    home = tmp_path / "collection"
+    home.mkdir()
+    archive = VectorArchive(home, database)
+    archive.append(keys(2), unit(2))
+    shutil.rmtree(home / "vectors")
+    with pytest.raises(StorageError, match=r"00000\.npy: No such file"):
+        archive.append(keys(1, prefix="later"), unit(1))
+    assert len(archive) == 2
+    archive.close()
+
+
+def test_a_collection_that_was_removed_while_empty_is_not_made_again(
+    database: Database, tmp_path: Path
+) -> None:
+    archive = VectorArchive(tmp_path / "removed", database)
+    with pytest.raises(StorageError, match=r"00000\.npy: No such file"):
+        archive.append(keys(1), unit(1))
+    assert not (tmp_path / "removed").exists()
+
+
+def test_closing_takes_no_file_from_a_thread_that_reads_it(
+    archive: VectorArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vectors = unit(4)
+    archive.append(keys(4), vectors)
+    pread, descriptors = os.pread, set()
+
+    def close_first(descriptor: int, count: int, offset: int) -> bytes:
+        archive.close()
+        descriptors.add(descriptor)
+        return pread(descriptor, count, offset)
+
+    monkeypatch.setattr(os, "pread", close_first)
+    np.testing.assert_array_equal(archive.read([0, 2]), vectors[[0, 2]])
+    for descriptor in descriptors:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(descriptor)
