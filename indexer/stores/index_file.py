@@ -82,10 +82,15 @@ class IndexFile:
     def locked(self) -> Iterator[bool]:
         """Keep other processes from replacing the pair; False where that is not possible.
 
-        That is: this user may not write here, or another process holds the lock for too long.
+        That is: the collection was removed, this user may not write here, or another process holds
+        the lock for too long.
         """
         from filelock import FileLock, Timeout
 
+        if not self._directory.is_dir():  # the lock file would be made together with its folder
+            logger.info("%s: its folder is gone", self.path)
+            yield False
+            return
         lock = FileLock(self._directory / "index.lock", timeout=_LOCK_TIMEOUT_S)
         try:
             lock.acquire()

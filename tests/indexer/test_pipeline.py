@@ -636,6 +636,15 @@ def test_a_run_ends_when_its_collection_is_removed_by_hand(world):
     assert len(world.embedded()) < 60
 
 
+def test_closing_a_removed_collection_does_not_bring_it_back(world):
+    path = world.write("a.md", "# A\n\nFirst.")
+    world.index()
+    world.collection.delete_documents([document_id(str(path))])
+    shutil.rmtree(world.collection.directory)
+    world.collection.close()
+    assert world.library.names() == []
+
+
 def test_a_second_writer_is_refused(world):
     world.write("a.md", "# A\n\nFirst.")
     refused = []
