@@ -25,9 +25,10 @@ def weighted(
     *,
     dense_weight: float = DENSE_WEIGHT,
 ) -> list[Scored]:
-    """Return chunks by a convex sum of both scores, each divided by its leg's best one.
+    """Return chunks by a convex sum of both scores, each divided by the largest of its leg.
 
-    A leg in which nothing scores (no word matches) leaves the order to the other one. Equal sums
+    The largest by size: where the best cosine is next to zero and others are far below it, dividing
+    by the best would give their leg any weight at all. A leg in which nothing scores (no word matches) leaves the order to the other one. Equal sums
     are in the order of the ids.
 
     Args:
@@ -37,8 +38,7 @@ def weighted(
     """
     totals = dict.fromkeys([*dense, *lexical], 0.0)
     for scores, weight in ((dense, dense_weight), (lexical, 1.0 - dense_weight)):
-        # Where even the best cosine is negative, its size keeps the order as it is.
-        scale = abs(max(scores.values(), default=0.0)) or 1.0
+        scale = max(map(abs, scores.values()), default=0.0) or 1.0
         for chunk_id, score in scores.items():
             totals[chunk_id] += weight * score / scale
     return _ranked(totals)

@@ -45,6 +45,16 @@ def test_a_leg_without_scores_leaves_the_order_to_the_other(sign: float) -> None
     assert order(weighted(dict.fromkeys(dense, 0.0), lexical)) == by_lexical
 
 
+def test_cosines_below_zero_give_a_leg_no_more_than_its_weight() -> None:
+    lexical = {"words": 9.0, "neither": 0.0, "meaning": 0.0}
+    for best in (1e-6, 0.0, -1e-6):
+        fused = weighted({"words": -0.3, "neither": -0.4, "meaning": best}, lexical)
+
+        assert order(fused) == ["meaning", "words", "neither"]
+        assert fused[1].score == pytest.approx(0.35 - 0.65 * 0.3 / 0.4)
+        assert all(abs(one.score) <= 1.0 for one in fused)
+
+
 @pytest.mark.parametrize(("weight", "first"), [(1.0, "dense"), (0.0, "lexical")])
 def test_the_weight_goes_all_the_way(weight: float, first: str) -> None:
     fused = weighted(
