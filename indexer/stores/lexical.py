@@ -60,6 +60,7 @@ def search_words(
         documents: keys of the documents to search; None searches all.
     """
     expression = _expression(connection, text)
+    top_k = min(top_k, chunk_count(connection))  # SQLite takes no number above 2**63
     if not expression or top_k < 1:
         return []
     limit = top_k + 16

@@ -38,6 +38,8 @@ _CHUNK_TABLES = (
     "CROSS JOIN chunk_words w ON w.rowid = c.key"
 )
 
+_MOST = 2**63 - 1  # the largest number that SQLite takes
+
 _StoredChunkRow = tuple[
     str, str, int, int, int | None, str, str, str, str, str, float, int, int, str
 ]
@@ -81,7 +83,11 @@ def load_records(
     found = connection.execute(
         f"SELECT {_RECORD} FROM documents d {condition} ORDER BY d.source, d.id "
         "LIMIT :limit OFFSET :offset",
-        {"keys": json_text(keys), "limit": -1 if limit is None else limit, "offset": offset},
+        {
+            "keys": json_text(keys),
+            "limit": -1 if limit is None else min(limit, _MOST),
+            "offset": min(offset, _MOST),
+        },
     )
     return [_record(row) for row in found]
 

@@ -270,7 +270,8 @@ def test_records_are_listed_by_source_in_pages(library: Opened) -> None:
 
     assert [one.source for one in everything] == sorted(one.source for one in everything)
     assert library.store.documents(offset=1, limit=2) == everything[1:3]
-    assert library.store.documents(offset=3) == everything[3:]
+    assert library.store.documents(offset=3, limit=10**30) == everything[3:]
+    assert library.store.documents(offset=10**30) == []
     assert library.store.documents(limit=0) == []
     pdfs = Where(media_types=("pdf",))
     assert library.store.documents(where=pdfs, offset=1, limit=5) == [
