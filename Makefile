@@ -16,7 +16,8 @@ COLLECTION ?= sample
 FAISS ?= cpu
 CONSTRAINTS ?= constraints-cpu.txt
 VENV ?= .venv
-PYTHON ?= $(firstword $(foreach name,python3.13 python3.12 python3.11 python3,$(shell command -v $(name) 2>/dev/null)))
+# The first that runs and is new enough; a name on the PATH may be a shim that does not run.
+PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
@@ -39,8 +40,10 @@ install: $(VENV)/.installed-$(FAISS)
 install-dev: $(VENV)/.installed-$(FAISS)-dev
 
 $(BIN)/python:
-	@if [ -z "$(PYTHON)" ]; then echo "No Python found. Install Python 3.11 or newer and run make again."; exit 1; fi
-	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"$(PYTHON) is Python {v[0]}.{v[1]}; 3.11 or newer is needed. Name another: make PYTHON=/path/to/python3.12")'
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "Python 3.11 or newer is needed and none was found on the PATH. Install it, or name it: make PYTHON=/path/to/python3.12"; \
+		exit 1; \
+	fi
 	@echo "Creating the environment $(VENV) with $(PYTHON) ..."
 	@$(PYTHON) -m venv $(VENV) || { echo "The venv module is missing. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
 
