@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 from app.rendering import paragraphs, plain
 from app.uploads import UploadFolder
@@ -22,9 +22,12 @@ def type_label(media_type: str) -> str:
 
 
 def document_place(source: str, uploads: UploadFolder) -> str:
-    """Return where a document came from: its folder, or that it was uploaded."""
-    path = PurePath(source)
-    return "uploaded" if path.is_relative_to(uploads.root) else str(path.parent)
+    """Return where a document came from: its folder, short for people, or that it was uploaded."""
+    folder = PurePath(source).parent
+    if folder.is_relative_to(uploads.root):
+        return "uploaded"
+    home = Path.home()
+    return f"~/{folder.relative_to(home)}" if folder.is_relative_to(home) else str(folder)
 
 
 def hit_html(hit: Hit, uploads: UploadFolder) -> str:
@@ -70,11 +73,19 @@ def latency_text(result: SearchResult) -> str:
     """Return how long each part of a search took, in one line."""
     timings = result.timings_ms
     parts = []
-    if "embed" in timings:
-        steps = f", {steps_text(result.steps)}" if result.steps is not None else ""
-        parts.append(f"embedding {milliseconds_text(timings['embed'])}{steps}")
+    if result.steps is not None:
+        parts.append(f"embedding {milliseconds_text(timings['embed'])}, {_steps(result)}")
     names = (("dense", "meaning"), ("lexical", "words"), ("fuse", "fusion"), ("fetch", "texts"))
     for key, name in names:
         if key in timings:
             parts.append(f"{name} {milliseconds_text(timings[key])}")
     return f"{milliseconds_text(timings['total'])} in all: " + " · ".join(parts)
+
+
+def _steps(result: SearchResult) -> str:
+    first, *later = result.steps_ms
+    steps = steps_text(result.steps or 0)
+    if not later:
+        return steps
+    each = milliseconds_text(sum(later) / len(later))
+    return f"{steps} ({milliseconds_text(first)} to begin, then {each} each)"

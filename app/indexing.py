@@ -122,6 +122,12 @@ class IndexingWorker:
             self._queue.remove(job)
             self._holds.pop(job.id, None)
 
+    def forget_finished(self, collection: str) -> None:
+        """Leave what is done in a collection out of ``activity`` from now on."""
+        with self._wake:
+            kept = [file for file in self._finished if file.collection != collection]
+            self._finished = deque(kept, maxlen=_KEPT_OUTCOMES)
+
     @contextmanager
     def resting(self) -> Iterator[None]:
         """Keep the worker from writing: it ends its batch first, and goes on afterwards.

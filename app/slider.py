@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.calibration import SLIDER_MAX_STEPS, StepTiming
+from app.models import ModelStatus
 from app.wording import milliseconds_text, steps_text
 from indexer.embedder import ModelInfo
 
@@ -20,14 +21,19 @@ def default_steps(info: ModelInfo, wanted: int | None) -> int:
     return min(max(info.default_steps if wanted is None else wanted, low), high)
 
 
-def slider_label(steps: int, timing: StepTiming | None) -> str:
+def slider_label(steps: int, status: ModelStatus) -> str:
     """Return the label for a chosen number of steps, such as "Refinement: 5 steps · about 38 ms".
 
     Args:
         steps: the chosen number.
-        timing: what was measured here; None while nothing is.
+        status: of the model, with what was measured here once it is ready.
     """
-    cost = f"about {milliseconds_text(timing.milliseconds(steps))}" if timing else "measuring …"
+    if status.timing is not None:
+        cost = f"about {milliseconds_text(status.timing.milliseconds(steps))}"
+    elif status.state == "loading":
+        cost = "the model is loading …"
+    else:
+        cost = "the model is not available"
     return f"Refinement: {steps_text(steps)} · {cost}"
 
 
@@ -35,7 +41,7 @@ def range_text(timing: StepTiming) -> str:
     """Return what both ends of the slider and a step between them cost."""
     low, high = timing.min_steps, timing.max_steps
     return (
-        f"{low}: {milliseconds_text(timing.milliseconds(low))} · each step "
-        f"{milliseconds_text(timing.step_ms)} · {high}: "
-        f"{milliseconds_text(timing.milliseconds(high))}"
+        f"{steps_text(low)}: {milliseconds_text(timing.milliseconds(low))}; each further one: "
+        f"{milliseconds_text(timing.step_ms)}; {steps_text(high)}: "
+        f"{milliseconds_text(timing.milliseconds(high))}."
     )

@@ -33,4 +33,5 @@ def choose_collection(names: Sequence[str], settings: Settings) -> str:
         index=list(names).index(first),
         key=_KEY,
         bind="query-params",
+        width=200,
     )

@@ -24,23 +24,22 @@ FILTER_KEYS: dict[str, object] = {"types": [], "path": ""}
 
 
 def search_controls(parts: Services, collection: str, text: str) -> Query:
-    """Draw the controls; return the query that they make of ``text``."""
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        # Labels, not modes, are the options: an address then reads ``?mode=Words``.
-        label = st.segmented_control(
-            "Search by",
-            list(_BY_LABEL),
-            default=_MODES[parts.settings.mode],
-            required=True,
-            key="mode",
-            bind="query-params",
-            help="By meaning finds passages that say it in other words; by words finds names and "
-            "codes; both is right for most questions.",
-        )
-        with st.container(width=360, key="gs-refinement"):
-            mode = _BY_LABEL[label or _MODES[parts.settings.mode]]
-            steps = None if mode == "lexical" else _refinement(parts, collection)
-        types, path = _filters()
+    """Draw the controls side by side in the container at hand; return the query they make."""
+    # Labels, not modes, are the options: an address then reads ``?mode=Words``.
+    label = st.segmented_control(
+        "Search by",
+        list(_BY_LABEL),
+        default=_MODES[parts.settings.mode],
+        required=True,
+        key="mode",
+        bind="query-params",
+        help="By meaning finds passages that say it in other words; by words finds names and "
+        "codes; both is right for most questions.",
+    )
+    with st.container(width=310):
+        mode = _BY_LABEL[label or _MODES[parts.settings.mode]]
+        steps = None if mode == "lexical" else _refinement(parts, collection)
+    types, path = _filters()
     return Query(
         collection=collection,
         text=text,
@@ -83,6 +82,13 @@ def _refinement(parts: Services, collection: str) -> int | None:
     low, high = step_range(info)
     if status.state == "loading":
         _watch_loading(parts, model)
+    elif status.state == "failed":
+        st.button(
+            "Load the model again",
+            icon=":material/refresh:",
+            on_click=parts.models.retry,
+            args=(model,),
+        )
     if low == high:
         _explain_fixed_steps(info, status)
         return low
@@ -93,14 +99,14 @@ def _slider(parts: Services, info: ModelInfo, status: ModelStatus) -> int:
     low, high = step_range(info)
     first = default_steps(info, parts.settings.steps)
     return st.slider(
-        slider_label(_chosen_steps(low, high, first), status.timing),
+        slider_label(_chosen_steps(low, high, first), status),
         low,
         high,
         first,
         key="steps",
         bind="query-params",
-        help="How far the model thinks a question through before it searches; measured on this "
-        "machine." + (f" {markdown_text(range_text(status.timing))}" if status.timing else ""),
+        help="How far the model thinks a question through before it searches."
+        + (f" Measured here: {markdown_text(range_text(status.timing))}" if status.timing else ""),
     )
 
 
@@ -112,7 +118,7 @@ def _chosen_steps(low: int, high: int, first: int) -> int:
 
 
 def _explain_fixed_steps(info: ModelInfo, status: ModelStatus) -> None:
-    label = slider_label(info.min_steps, status.timing)
+    label = slider_label(info.min_steps, status)
     st.html(
         f'<div class="gs-fixed"><p>{plain(label)}</p>'
         f"<p>{plain(info.name)} has no refinement steps yet: questions are embedded as they are."

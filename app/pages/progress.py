@@ -33,11 +33,11 @@ def show_activity(parts: Services, name: str) -> None:
 
     def draw() -> None:
         activity = parts.activity(name)
-        if is_busy and not activity.is_busy:
-            st.rerun()  # totals and table have changed
+        if is_busy != activity.is_busy:
+            st.rerun()  # totals and table have changed, or begin to
         _draw(parts, name, activity)
 
-    st.fragment(draw, run_every=0.5 if is_busy else None)()
+    st.fragment(draw, run_every=0.5 if is_busy else 5.0)()
 
 
 def _draw(parts: Services, name: str, activity: Activity) -> None:
@@ -57,8 +57,17 @@ def _draw(parts: Services, name: str, activity: Activity) -> None:
                 st.caption(f"Waiting: {_job_text(job)}")
     lines = _unfinished_lines(parts, name, activity)
     lines += finished_lines(activity.finished[:_LINES])
-    if lines:
-        files.html(_file_list(lines))
+    with files:
+        if lines:
+            st.html(_file_list(lines))
+        if activity.finished and not activity.is_busy:
+            st.button(
+                "Clear this list",
+                icon=":material/clear_all:",
+                type="tertiary",
+                on_click=parts.worker.forget_finished,
+                args=(name,),
+            )
 
 
 def _unfinished_lines(parts: Services, name: str, activity: Activity) -> list[FileLine]:
@@ -129,10 +138,13 @@ def _job_text(job: Job) -> str:
 def _file_list(lines: Sequence[FileLine]) -> str:
     rows = []
     for line in lines:
-        detail = f'<span class="gs-detail">{plain(line.detail)}</span>' if line.detail else ""
+        # A cause wants a line of its own; a number of passages does not.
+        is_short = line.state == "ready"
+        state = f"{line.label} · {line.detail}" if is_short else line.label
+        detail = "" if is_short else f'<span class="gs-detail">{plain(line.detail)}</span>'
         rows.append(
             f'<li class="gs-{line.state}"><span class="gs-sign" aria-hidden="true">'
             f'{_ICONS[line.state]}</span><span class="gs-name">{plain(visible_line(line.name))}'
-            f'</span><span class="gs-state">{line.label}</span>{detail}</li>'
+            f'</span><span class="gs-state">{plain(state)}</span>{detail}</li>'
         )
-    return f'<ul class="gs-files" aria-label="Files">{"".join(rows)}</ul>'
+    return f'<ul class="gs-files" aria-label="Files" tabindex="0">{"".join(rows)}</ul>'

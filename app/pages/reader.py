@@ -19,13 +19,13 @@ __all__ = ["show_document"]
 
 _FIRST_REACH = 2_000
 _FURTHER = 8_000
+_TITLE_CHARS = 120
 # Constant and ours: nothing of a document ever gets into it.
 _SCROLL = """<script>
 setTimeout(() => document.getElementById('gs-found')?.scrollIntoView({block: 'center'}), 150)
 </script>"""
 
 
-@st.dialog("In the document", width="medium", position="right")
 def show_document(
     parts: Services,
     collection: str,
@@ -33,7 +33,7 @@ def show_document(
     chunk: Chunk | None = None,
     highlights: Sequence[tuple[int, int]] = (),
 ) -> None:
-    """Draw the text of a document around a passage, or from its start; more can be asked for.
+    """Open a drawer with the text of a document around a passage, or from its start.
 
     Args:
         parts: of the app.
@@ -42,6 +42,18 @@ def show_document(
         chunk: the passage.
         highlights: spans of the passage to mark.
     """
+    title = record.title if len(record.title) <= _TITLE_CHARS else record.title[:_TITLE_CHARS] + "…"
+    drawer = st.dialog(markdown_text(title) or "Document", width="medium", position="right")
+    drawer(_draw)(parts, collection, record, chunk, highlights)
+
+
+def _draw(
+    parts: Services,
+    collection: str,
+    record: DocumentRecord,
+    chunk: Chunk | None,
+    highlights: Sequence[tuple[int, int]],
+) -> None:
     try:
         with parts.collections.use(collection) as opened:
             document = opened.store.document(record.id)
@@ -87,7 +99,7 @@ def _head(parts: Services, record: DocumentRecord, chunk: Chunk | None) -> str:
         facts.append(f"page {chunk.page}")
     facts += [PurePath(record.source).name, document_place(record.source, parts.uploads)]
     items = "".join(f"<li>{plain(fact)}</li>" for fact in facts)
-    return f'<h3 class="gs-title">{plain(record.title)}</h3><ul class="gs-facts">{items}</ul>'
+    return f'<ul class="gs-facts">{items}</ul>'
 
 
 def _text(view: Window, highlights: Sequence[tuple[int, int]]) -> str:

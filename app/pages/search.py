@@ -45,6 +45,7 @@ def show() -> None:
             _say_how_to_begin("There is nothing to search yet.")
             return
         _search(parts, names)
+        st.html(_FOCUS, unsafe_allow_javascript=True)  # runs when the page is opened, not again
     except (IndexerError, ModelError) as error:
         st.error(markdown_text(str(error)), icon=":material/error:")
 
@@ -57,9 +58,9 @@ def _search(parts: Services, names: list[str]) -> None:
         placeholder="Ask in your own words, then press Enter",
         bind="query-params",
     )
-    st.html(_FOCUS, unsafe_allow_javascript=True)  # runs when the page is opened, not again
-    collection = choose_collection(names, parts.settings)
-    query = search_controls(parts, collection, text)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        collection = choose_collection(names, parts.settings)
+        query = search_controls(parts, collection, text)
     if text.strip():
         _show_answer(parts, query)
     else:

@@ -8,6 +8,7 @@ from typing import cast
 import pytest
 
 from app.calibration import StepTiming, calibrate
+from app.models import ModelStatus
 from app.slider import default_steps, range_text, slider_label, step_range
 from indexer.embedder import Embedder, ModelInfo, load_embedder, model_info
 
@@ -83,7 +84,9 @@ def test_a_refining_model_is_measured_by_its_steps(refining_model: Path) -> None
 
 def test_labels_say_what_it_costs() -> None:
     timing = StepTiming(min_steps=0, max_steps=20, first_ms=7.0, step_ms=6.2)
-    assert slider_label(0, timing) == "Refinement: 0 steps · about 7.0 ms"
-    assert slider_label(1, timing) == "Refinement: 1 step · about 13 ms"
-    assert slider_label(5, None) == "Refinement: 5 steps · measuring …"
-    assert range_text(timing) == "0: 7.0 ms · each step 6.2 ms · 20: 131 ms"
+    ready = ModelStatus("ready", timing=timing)
+    assert slider_label(0, ready) == "Refinement: 0 steps · about 7.0 ms"
+    assert slider_label(1, ready) == "Refinement: 1 step · about 13 ms"
+    assert slider_label(5, ModelStatus("loading")).endswith("the model is loading …")
+    assert slider_label(5, ModelStatus("failed")).endswith("the model is not available")
+    assert range_text(timing) == "0 steps: 7.0 ms; each further one: 6.2 ms; 20 steps: 131 ms."

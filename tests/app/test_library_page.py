@@ -12,6 +12,7 @@ from app import resources
 from app.services import Services
 from indexer.embedder import Embedder
 from indexer.library import Library
+from indexer.write_lock import WriteLock
 from tests.app.conftest import DOCUMENTS
 from tests.app.doubles import GatedEmbedder
 from tests.app.waiting import wait_until
@@ -130,6 +131,22 @@ def test_progress_is_shown_and_can_be_stopped(
     settle(services)
     test.run()
     assert "48 documents" in test.caption[0].value
+
+
+def test_another_writer_is_shown_as_what_it_is(
+    home: Path, shared_services: Callable[[], Services]
+) -> None:
+    services = shared_services()
+    services.create_collection("default")
+    with WriteLock(home / "collections/default", name="default").hold("a backup"):
+        upload(page(), ("tap.md", (DOCUMENTS / "home/dripping-tap.md").read_bytes()))
+        wait_until(lambda: services.activity("default").held)
+        test = page()
+        assert not test.exception
+        assert "a backup" in test.warning[0].value
+        assert button(test, "Drop it")
+    settle(services)
+    assert "1 document" in page().caption[0].value
 
 
 def test_a_failure_of_the_disk_is_told_and_nothing_is_lost(

@@ -178,3 +178,4 @@ def test_uploads_are_told_from_other_files(searched: Services) -> None:
     root = searched.uploads.root
     assert document_place(str(root / "default" / "ab12" / "a.pdf"), searched.uploads) == "uploaded"
     assert document_place("/docs/a.pdf", searched.uploads) == "/docs"
+    assert document_place(f"{Path.home()}/docs/a.pdf", searched.uploads) == "~/docs"

@@ -152,7 +152,11 @@ def test_a_missing_model_leaves_words_and_says_why(
     test.run()
     assert not test.exception
     assert "gircse model verify" in test.info[0].value.replace("\\", "")
-    assert "gs-hit" in html(test)
+    assert '<article class="gs-hit">' in html(test)
+    assert "the model is not available" in html(test)
+    monkeypatch.undo()
+    next(found for found in test.button if found.label == "Load the model again").click().run()
+    assert not test.exception
 
 
 def test_a_damaged_collection_is_named_with_what_to_do(ready: Services, filled_home: Path) -> None:

@@ -13,7 +13,10 @@ import pytest
 
 from app import server
 from app.addresses import is_local
+from app.job_queue import JobQueue
 from indexer.errors import UsageError
+from indexer.library import Library
+from tests.app.conftest import DOCUMENTS
 from tests.app.serving import free_port, served
 from tests.app.waiting import wait_until
 
@@ -28,6 +31,22 @@ def test_it_serves_until_told_to_end(home: Path, tmp_path: Path, number: int) ->
         app.process.send_signal(number)
         assert app.process.wait(30) == 0
     assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+def test_it_ends_in_the_middle_of_indexing_without_a_loss(home: Path, tmp_path: Path) -> None:
+    Library(home).create("default", model="gircse-minilm").close()
+    JobQueue(home / "jobs").add("default", [DOCUMENTS], kind="folder")
+    with served(home, log=tmp_path / "log") as app:
+        with Library(home).open("default") as collection:
+            wait_until(lambda: collection.ledger.totals().documents)
+        assert app.end() == 0
+    assert "Traceback" not in (tmp_path / "log").read_text()
+    with Library(home).open("default") as collection:
+        totals = collection.ledger.totals()
+        assert totals.documents == totals.states["ready"]
+        assert totals.chunks == len(collection.store)
+    # Either it was faster than the signal, or the job waits for the next start.
+    assert bool(JobQueue(home / "jobs").jobs()) == (totals.documents < 48)
 
 
 def test_streamlit_run_serves_it_too(home: Path, tmp_path: Path) -> None:
