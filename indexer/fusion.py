@@ -28,8 +28,8 @@ def weighted(
     """Return chunks by a convex sum of both scores, each divided by the largest of its leg.
 
     The largest by size: where the best cosine is next to zero and others are far below it, dividing
-    by the best would give their leg any weight at all. A leg in which nothing scores (no word matches) leaves the order to the other one. Equal sums
-    are in the order of the ids.
+    by the best would give their leg any weight at all. A leg in which nothing scores (no word
+    matches) leaves the order to the other one. Equal sums are in the order of the ids.
 
     Args:
         dense: cosine of every chunk to rank.
