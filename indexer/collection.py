@@ -56,7 +56,11 @@ class Collection:
             )
         self.database = Database(path)
         self.ledger = Ledger(self.database)
-        self.archive = VectorArchive(directory, self.database, dim=self.config.dim)
+        try:
+            self.archive = VectorArchive(directory, self.database, dim=self.config.dim)
+        except BaseException:
+            self.database.close()
+            raise
         self._resolve = resolve
         self._lock = WriteLock(directory, name=self.name)
         self._store: VectorStore | None = None

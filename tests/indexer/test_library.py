@@ -256,6 +256,16 @@ def test_damage_is_named_with_what_to_do_and_can_be_deleted(library, model, dama
     assert library.names() == []
 
 
+def test_what_cannot_be_opened_leaves_no_file_open(library, model):
+    with library.create("docs", model=model) as collection, collection.database.write() as database:
+        database.execute("INSERT INTO state VALUES ('dim', 99)")
+    before = entries(Path("/dev/fd"))
+    with pytest.raises(StorageError, match="width 99, not 16") as caught:
+        library.open("docs")
+    assert caught.traceback
+    assert entries(Path("/dev/fd")) == before
+
+
 def test_a_newer_format_is_refused(library, model):
     library.create("docs", model=model).close()
     path = directory(library, "docs") / "collection.json"
