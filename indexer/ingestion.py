@@ -178,6 +178,7 @@ class Ingestion:
     def _store(self, read: _Read, rows: dict[bytes, int]) -> FileOutcome:
         item, result = read.item, read.result
         if _is_as_stored(read):
+            self._collection.store.touch(item.document_id, modified_at=result.mtime_ns / 1e9)
             return self._finish(read, "unchanged", chunks=item.stored_chunks)
         if result.status != "ready" or result.document is None:
             return self._give_up(item, result)

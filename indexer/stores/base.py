@@ -104,6 +104,14 @@ class VectorStore(Protocol):
             StorageError: nothing was written, or what was written is rolled back.
         """
 
+    def touch(self, document_id: str, *, modified_at: float) -> None:
+        """Note another modification time of a document whose content is as before.
+
+        Args:
+            document_id: the document; an unknown one is passed over.
+            modified_at: modification time of the file, seconds since the epoch.
+        """
+
     def delete(self, document_ids: Sequence[str]) -> int:
         """Remove documents with all their chunks; return how many there were. Unknown ids: none."""
 

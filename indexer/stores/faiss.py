@@ -88,6 +88,11 @@ class FaissStore:
             )
         self._has_written = True
 
+    def touch(self, document_id: str, *, modified_at: float) -> None:
+        """See ``VectorStore.touch``."""
+        with self._database.write() as connection:
+            writing.set_modified_at(connection, document_id, modified_at)
+
     def delete(self, document_ids: Sequence[str]) -> int:
         """Remove documents with all their chunks; return how many there were."""
         if not document_ids:

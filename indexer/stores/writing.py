@@ -14,7 +14,7 @@ from indexer.documents import Chunk, Document, Section
 from indexer.stores.reading import json_text
 from indexer.words import pieces
 
-__all__ = ["delete_documents", "replace_document"]
+__all__ = ["delete_documents", "replace_document", "set_modified_at"]
 
 
 def replace_document(
@@ -54,6 +54,13 @@ def replace_document(
     _insert_chunks(connection, key, chunks, rows)
     _add_to_state(connection, "chunks", len(chunks))
     _note_change(connection, old_rows ^ set(rows))
+
+
+def set_modified_at(connection: sqlite3.Connection, document_id: str, modified_at: float) -> None:
+    """Replace a document's modification time; indexes have nothing to take in."""
+    connection.execute(
+        "UPDATE documents SET modified_at = ? WHERE id = ?", (modified_at, document_id)
+    )
 
 
 def delete_documents(connection: sqlite3.Connection, document_ids: Sequence[str]) -> int:

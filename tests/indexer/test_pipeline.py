@@ -186,6 +186,15 @@ def test_a_time_in_the_far_future_is_taken_as_it_is(world, monkeypatch):
         assert counts(world.index()) == (0, 0, 1, 0, 0)
 
 
+def test_a_touched_file_is_filtered_by_its_new_time(world):
+    path = world.write("a.md", "# A\n\nFirst.")
+    world.index()
+    os.utime(path, (LONG_AGO + 50, LONG_AGO + 50))
+    assert counts(world.index()) == (0, 0, 1, 0, 0)
+    (record,) = world.collection.store.documents()
+    assert record.modified_at == LONG_AGO + 50
+
+
 def test_rehash_finds_an_edit_that_kept_size_and_time(world):
     path = world.write("a.md", "# A\n\nFirst.")
     world.index()

@@ -325,6 +325,18 @@ def test_the_chunks_of_one_document_come_in_the_order_of_its_text(opened: Opened
     assert opened.store.chunks("none") == []
 
 
+def test_a_touched_document_is_filtered_by_its_new_time(library: Opened) -> None:
+    before = library.found("x")
+    library.store.touch(document_id("/home/me/docs/a.md"), modified_at=500.0)
+    library.store.touch("none", modified_at=500.0)
+
+    assert library.found("x") == before
+    late = library.store.documents(where=Where(modified_after=450.0))
+    assert [(record.source, record.modified_at) for record in late] == [
+        ("/home/me/docs/a.md", 500.0)
+    ]
+
+
 def test_closing_twice_is_fine_and_content_survives(opened: Opened, kind: str) -> None:
     chunks = opened.add("a", ["alpha", "beta"])
     opened.store.flush()
