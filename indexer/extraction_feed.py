@@ -66,9 +66,9 @@ class ExtractionFeed:
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether everything was taken."""
+        """Whether everything was taken, the error that ended the reading included."""
         with self._changed:
-            return self._is_ended and not self._results
+            return self._is_ended and not self._results and self._error is None
 
     def next_result(self, timeout_s: float) -> ExtractionResult | None:
         """Return the next file that was read; None when there was none for ``timeout_s``.

@@ -22,7 +22,8 @@ from indexer.errors import (
     StorageError,
     UsageError,
 )
-from indexer.extraction import ExtractionLimits
+from indexer.extraction import ExtractionLimits, ExtractionPool
+from indexer.extraction_feed import ExtractionFeed
 from indexer.index_report import FileOutcome, IndexOptions, IndexProgress, IndexReport
 from indexer.library import Library
 from tests.indexer.fake_model import FakeEmbedder, FakeModel, write_tokenizer
@@ -643,6 +644,28 @@ def test_a_run_ends_when_its_collection_is_removed_by_hand(world):
             on_outcome=lambda outcome: shutil.rmtree(world.collection.directory, True),
         )
     assert len(world.embedded()) < 60
+
+
+def test_an_error_that_ends_the_reading_of_files_ends_the_run(world, monkeypatch):
+    world.write("a.md", "# A\n\nFirst.")
+
+    def fail(self, requests):
+        time.sleep(0.3)  # longer than a run waits for a result at once
+        raise OSError("no more processes")
+        yield
+
+    taken = ExtractionFeed.next_result
+
+    def take(self, timeout_s):
+        result = taken(self, 0.0)
+        self._thread.join()  # the reading ends just after a run has waited in vain
+        return result
+
+    monkeypatch.setattr(ExtractionPool, "extract", fail)
+    monkeypatch.setattr(ExtractionFeed, "next_result", take)
+    with pytest.raises(OSError, match="no more processes"):
+        world.index()
+    assert world.states() == {"a.md": "queued"}
 
 
 def test_closing_a_removed_collection_does_not_bring_it_back(world):
