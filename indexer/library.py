@@ -108,12 +108,14 @@ class Library:
             chunking: how its documents are cut; None takes the defaults.
 
         Raises:
-            UsageError: the name is taken or impossible, or the model has no such step count.
+            UsageError: the name is taken or impossible, the home's path is not UTF-8, or the
+                model has no such step count.
             StorageError: the disk is full or cannot be written.
         """
         from indexer.chunking import ChunkingConfig
 
         check_name(name)
+        self._check_home()
         self._check_free(name)
         info = self._resolve(model) if isinstance(model, str) else model
         config = CollectionConfig.new(
@@ -187,6 +189,15 @@ class Library:
             f"there is no collection {name!r} ({there}); make it with "
             f"`gircse index PATH --collection {name}`"
         )
+
+    def _check_home(self) -> None:
+        try:
+            str(self.home).encode("utf-8")
+        except UnicodeEncodeError as error:  # FAISS opens no other files
+            raise UsageError(
+                f"{str(self.home)!r} has bytes in its path that are not UTF-8; choose another place "
+                "for collections with --home"
+            ) from error
 
     def _check_free(self, name: str) -> None:
         taken = [other for other in self.names() if other.casefold() == name.casefold()]

@@ -83,6 +83,13 @@ def test_the_home_is_closed_to_others(library, model):
     assert library.home.stat().st_mode & 0o077 == 0
 
 
+def test_a_home_that_not_all_parts_can_open_is_refused(tmp_path, model):
+    home = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))
+    with pytest.raises(UsageError, match=r"udcff.*not UTF-8; choose another place"):
+        Library(home).create("docs", model=model)
+    assert not home.exists()
+
+
 def test_an_impossible_step_count_is_refused(library, model):
     with pytest.raises(UsageError, match="0 to 20 steps, not 21"):
         library.create("docs", model=model, steps=21)
