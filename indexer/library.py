@@ -195,8 +195,8 @@ class Library:
             str(self.home).encode("utf-8")
         except UnicodeEncodeError as error:  # FAISS opens no other files
             raise UsageError(
-                f"{str(self.home)!r} has bytes in its path that are not UTF-8; choose another place "
-                "for collections with --home"
+                f"{str(self.home)!r} has bytes in its path that are not UTF-8; choose another "
+                "place for collections with --home"
             ) from error
 
     def _check_free(self, name: str) -> None:

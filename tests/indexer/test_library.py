@@ -85,7 +85,7 @@ def test_the_home_is_closed_to_others(library, model):
 
 def test_a_home_that_not_all_parts_can_open_is_refused(tmp_path, model):
     home = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))
-    with pytest.raises(UsageError, match=r"udcff.*not UTF-8; choose another place"):
+    with pytest.raises(UsageError, match=r"udcff.*not UTF-8; choose another"):
         Library(home).create("docs", model=model)
     assert not home.exists()
 
