@@ -52,6 +52,7 @@ def index_paths(
     *,
     embedder: Callable[[], Embedder],
     options: IndexOptions,
+    home: Path | None = None,
     on_progress: OnProgress | None = None,
     on_outcome: OnOutcome | None = None,
     should_stop: Callable[[], bool] = lambda: False,
@@ -67,6 +68,7 @@ def index_paths(
         embedder: loads the collection's model, or returns the loaded one; called only when there
             is something to embed.
         options: how.
+        home: the program's own directory, which is never entered; None stands for the collection's.
         on_progress: told where the run is, up to ten times a second.
         on_outcome: told what became of each file, once.
         should_stop: asked between batches; when it says so, the run ends in good order.
@@ -86,7 +88,7 @@ def index_paths(
 
     writer = EmbeddingWriter(collection.archive, load, steps=collection.config.steps)
     tally = Tally(writer, on_progress, on_outcome)
-    run = _Run(collection, paths, writer, options, tally, should_stop)
+    run = _Run(collection, paths, home or collection.home, writer, options, tally, should_stop)
     if options.dry_run:
         run.foresee()
     else:
@@ -102,6 +104,7 @@ class _Run:
         self,
         collection: Collection,
         paths: Sequence[Path],
+        home: Path,
         writer: EmbeddingWriter,
         options: IndexOptions,
         tally: Tally,
@@ -109,12 +112,12 @@ class _Run:
     ) -> None:
         self.interrupted = False
         self._collection = collection
-        self._roots = check_roots(paths, home=collection.home)
+        self._roots = check_roots(paths, home=home)
         self._found = discover(
             paths,
             include=options.include,
             exclude=options.exclude,
-            home=collection.home,
+            home=home,
             on_problem=self._note_problem,
         )
         self._writer = writer

@@ -247,6 +247,7 @@ def _run(
             paths,
             embedder=load,
             options=options,
+            home=settings.home,  # not the collection's, which a dry run makes elsewhere
             on_progress=display.update,
             on_outcome=note_change,
             should_stop=lambda: stop.requested,

@@ -122,6 +122,16 @@ def test_a_dry_run_lists_what_would_happen_and_changes_nothing(gircse, notes):
     assert gircse.embedder.documents == 0
 
 
+def test_a_dry_run_into_a_new_collection_enters_the_home_as_little_as_a_real_one(gircse, notes):
+    own = notes / "program" / "uploads"
+    own.mkdir(parents=True)
+    (own / "upload.txt").write_text("Uploaded.", encoding="utf-8")
+    run = ("--home", own.parent, "index", notes, "--format", "json")
+
+    foreseen = json.loads(gircse.ok(*run, "--dry-run"))
+    assert (foreseen["new"], json.loads(gircse.ok(*run))["new"]) == (3, 3)
+
+
 def test_include_and_exclude_choose_files(gircse, notes):
     gircse.ok("index", notes, "--include", "*.md", "--exclude", "garden/")
 
