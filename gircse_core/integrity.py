@@ -1,13 +1,15 @@
-"""Checksums of model files, and what may be among them at all."""
+"""Checksums and settings of model files, with damage told in plain words."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
+from typing import Any
 
 from gircse_core.errors import ModelIntegrityError
 
-__all__ = ["check_sha256", "file_sha256", "weights_digest"]
+__all__ = ["check_sha256", "file_sha256", "read_json", "weights_digest"]
 
 # Above this size a whole checksum would take longer than loading; see weights_digest.
 _FULL_DIGEST_BYTES = 1 << 30
@@ -61,3 +63,20 @@ def weights_digest(folder: Path) -> str:
             stream.seek(max(0, size - _SAMPLE_BYTES))
             digest.update(stream.read(_SAMPLE_BYTES))
     return f"{'sha256' if whole else 'sampled-sha256'}:{digest.hexdigest()}"
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """Return the object in a JSON file.
+
+    Raises:
+        ModelIntegrityError: it is missing, unreadable, or holds something else.
+    """
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ModelIntegrityError(f"{file} is missing.") from error
+    except (OSError, ValueError) as error:
+        raise ModelIntegrityError(f"{file} cannot be read: {error}") from error
+    if not isinstance(values, dict):
+        raise ModelIntegrityError(f"{file} holds no JSON object.")
+    return values

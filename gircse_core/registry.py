@@ -16,7 +16,7 @@ from typing import Any
 from gircse_core.config import CONFIG_FILE, ModelConfig
 from gircse_core.errors import ModelIntegrityError, ModelNotFoundError
 from gircse_core.hub import fetch, is_hub_id
-from gircse_core.integrity import check_sha256, file_sha256, weights_digest
+from gircse_core.integrity import check_sha256, file_sha256, read_json, weights_digest
 
 __all__ = ["DEFAULT_MODEL", "Check", "ModelSpec", "list_models", "resolve", "verify"]
 
@@ -187,7 +187,7 @@ def _default_model(*, offline: bool) -> ModelSpec:
     base = _packaged_minilm() or fetch(_MINILM_HUB_ID, offline=offline)
     folder = _SHIPPED / DEFAULT_MODEL
     if (folder / CONFIG_FILE).is_file():
-        return _ours(DEFAULT_MODEL, folder, base=base)
+        return _ours(DEFAULT_MODEL, folder, base=base, offline=offline)
     return ModelSpec(DEFAULT_MODEL, _MINILM, base, None, _MINILM_SHA256, _dim(base))
 
 
@@ -201,7 +201,7 @@ def _packaged_minilm() -> Path | None:
 
 def _from_folder(name: str, folder: Path, *, offline: bool) -> ModelSpec:
     if (folder / CONFIG_FILE).is_file():
-        return _ours(name, folder, base=None)
+        return _ours(name, folder, base=None, offline=offline)
     if (folder / "adapter_config.json").is_file():
         return _peft(name, folder, offline=offline)
     if (folder / "config.json").is_file():
@@ -212,34 +212,35 @@ def _from_folder(name: str, folder: Path, *, offline: bool) -> ModelSpec:
     )
 
 
-def _ours(name: str, folder: Path, *, base: Path | None) -> ModelSpec:
+def _ours(name: str, folder: Path, *, base: Path | None, offline: bool) -> ModelSpec:
     """A model of ours: conventions, the base it belongs to, and the adapter's checksum."""
     file = folder / CONFIG_FILE
-    values = _read_json(file)
+    values = read_json(file)
     base_values = values.pop("base", {})
+    if not isinstance(base_values, dict):
+        raise ModelIntegrityError(f"{file}: base must be an object, but is {base_values!r}.")
     adapter_sha256 = values.pop("adapter_sha256", None)
     config = ModelConfig.from_dict(values, origin=str(file))
-    base = base or _base_of_ours(base_values, file)
+    base = base or _base_of_ours(base_values, file, offline=offline)
     adapter = folder / ADAPTER_FILE if adapter_sha256 is not None else None
     if adapter is not None:
         check_sha256(adapter, adapter_sha256)
     return ModelSpec(name, config, base, adapter, base_values.get("sha256"), _dim(base))
 
 
-def _base_of_ours(values: dict[str, Any], file: Path) -> Path:
+def _base_of_ours(values: dict[str, Any], file: Path, *, offline: bool) -> Path:
     named = values.get("name")
     if named == _MINILM_HUB_ID:
-        packaged = _packaged_minilm()
-        return packaged or fetch(_MINILM_HUB_ID)
+        return _packaged_minilm() or fetch(_MINILM_HUB_ID, offline=offline)
     if isinstance(named, str) and (file.parent / named).is_dir():
         return (file.parent / named).resolve()
     if isinstance(named, str) and is_hub_id(named):
-        return fetch(named, revision=values.get("revision"))
+        return fetch(named, revision=values.get("revision"), offline=offline)
     raise ModelIntegrityError(f"{file} names the base {named!r}, which is neither folder nor id.")
 
 
 def _peft(name: str, folder: Path, *, offline: bool) -> ModelSpec:
-    values = _read_json(folder / "adapter_config.json")
+    values = read_json(folder / "adapter_config.json")
     named = str(values.get("base_model_name_or_path") or _PUBLISHED.get(name, ""))
     beside = (folder / named).resolve() if named else folder
     if named and Path(named).expanduser().is_dir():
@@ -257,18 +258,18 @@ def _peft(name: str, folder: Path, *, offline: bool) -> ModelSpec:
 
 
 def _plain(name: str, folder: Path) -> ModelSpec:
-    model_type = _read_json(folder / "config.json").get("model_type")
+    model_type = read_json(folder / "config.json").get("model_type")
     config = _CAUSAL
     if model_type == "bert":
-        limit = _read_json(folder / "config.json").get("max_position_embeddings", 512)
+        limit = read_json(folder / "config.json").get("max_position_embeddings", 512)
         config = replace(_MINILM, max_length=min(256, limit // 2))
     return ModelSpec(name, config, folder, None, None, _dim(folder))
 
 
 def _dim(base: Path) -> int:
-    values = _read_json(base / "config.json")
+    values = read_json(base / "config.json")
     # GPT-2 calls it n_embd, multimodal checkpoints nest the text model.
-    nested = values.get("text_config", {})
+    nested = values.get("text_config") or {}
     for key in ("hidden_size", "n_embd"):
         found = values.get(key, nested.get(key))
         if isinstance(found, int):
@@ -280,15 +281,3 @@ def _adapter_digest(adapter: Path) -> str:
     if adapter.is_file():
         return f"sha256:{file_sha256(adapter)}"
     return weights_digest(adapter)
-
-
-def _read_json(file: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ModelIntegrityError(f"{file} is missing.") from error
-    except (OSError, ValueError) as error:
-        raise ModelIntegrityError(f"{file} cannot be read: {error}") from error
-    if not isinstance(values, dict):
-        raise ModelIntegrityError(f"{file} holds no JSON object.")
-    return values

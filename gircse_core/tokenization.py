@@ -5,7 +5,6 @@ Uses the ``tokenizers`` library on the model's own ``tokenizer.json``; knows no 
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from tokenizers import Tokenizer
 
 from gircse_core.config import ModelConfig
 from gircse_core.errors import ModelIntegrityError
+from gircse_core.integrity import read_json
 
 __all__ = ["TextTokenizer", "TokenBatch"]
 
@@ -47,7 +47,7 @@ class TextTokenizer:
         config: the model's conventions.
 
     Raises:
-        ModelIntegrityError: the files are missing or name no usable special token.
+        ModelIntegrityError: the files are missing, damaged or name no usable special token.
     """
 
     def __init__(self, folder: Path, config: ModelConfig) -> None:
@@ -57,7 +57,13 @@ class TextTokenizer:
                 f"{folder} has no tokenizer.json. Save it there with "
                 "AutoTokenizer.from_pretrained(...).save_pretrained(folder)."
             )
-        self._tokenizer = Tokenizer.from_file(str(file))
+        try:
+            self._tokenizer = Tokenizer.from_file(str(file))
+        # the tokenizers package raises plain Exception for every fault of the file
+        except Exception as error:
+            raise ModelIntegrityError(
+                f"{file} cannot be read as a tokenizer: {error}. Fetch it again."
+            ) from error
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self._config = config
@@ -152,7 +158,7 @@ def _special_tokens(folder: Path) -> dict[str, str]:
     file = folder / "tokenizer_config.json"
     if not file.is_file():
         return {}
-    values = json.loads(file.read_text(encoding="utf-8"))
+    values = read_json(file)
     names = ("eos_token", "pad_token")
     found = {name: values.get(name) for name in names}
     # Older files spell a token as an object with its content.

@@ -7,16 +7,18 @@ which keeps a cold start short.
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from gircse_core.errors import ModelIntegrityError, UnsupportedModelError
+from gircse_core.integrity import read_json
 
 __all__ = [
     "ADAPTED",
@@ -60,8 +62,9 @@ class EncoderConfig:
 
         Raises:
             UnsupportedModelError: it is no BERT encoder with GELU and mean or CLS pooling.
+            ModelIntegrityError: a size is missing or no number above 0.
         """
-        values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        values = read_json(folder / "config.json")
         traits = {
             "model_type": (values.get("model_type"), ("bert",)),
             "hidden_act": (values.get("hidden_act"), ("gelu",)),
@@ -76,15 +79,24 @@ class EncoderConfig:
                     f"{folder}/config.json has {name} {value!r}; as a prefix encoder only "
                     f"{supported[0]!r} is supported. Causal models need no such limit."
                 )
+
+        def size(name: str, kinds: tuple[type, ...] = (int,)) -> Any:  # noqa: ANN401
+            value: Any = values.get(name)
+            if type(value) not in kinds or value <= 0:
+                raise ModelIntegrityError(
+                    f"{folder}/config.json: {name} is {value!r}; expected a number above 0."
+                )
+            return value
+
         return cls(
-            hidden_size=values["hidden_size"],
-            inner_size=values["intermediate_size"],
-            layers=values["num_hidden_layers"],
-            heads=values["num_attention_heads"],
-            vocabulary_size=values["vocab_size"],
-            max_positions=values["max_position_embeddings"],
-            token_types=values["type_vocab_size"],
-            norm_epsilon=values["layer_norm_eps"],
+            hidden_size=size("hidden_size"),
+            inner_size=size("intermediate_size"),
+            layers=size("num_hidden_layers"),
+            heads=size("num_attention_heads"),
+            vocabulary_size=size("vocab_size"),
+            max_positions=size("max_position_embeddings"),
+            token_types=size("type_vocab_size"),
+            norm_epsilon=size("layer_norm_eps", (int, float)),
             pooling=_pooling(folder),
         )
 
@@ -206,21 +218,21 @@ def merge_adapter(
     """
     layers = list(weights.layers)
     for name in sorted(adapter):
-        if name.endswith(".lora_B"):
-            continue
-        stem = name.removesuffix(".lora_A")
-        parts = stem.split(".")
-        known = len(parts) == 3 and parts[0] == "layers" and parts[2] in ADAPTED
-        if stem == name or not known or f"{stem}.lora_B" not in adapter:
+        stem = name.removesuffix(".lora_A").removesuffix(".lora_B")
+        placed = re.fullmatch(r"layers\.([0-9]+)\.(\w+)", stem)
+        pair = {f"{stem}.lora_A", f"{stem}.lora_B"}
+        if placed is None or placed[2] not in ADAPTED or stem == name or not pair <= adapter.keys():
             raise ModelIntegrityError(
                 f"{origin}: cannot place {name!r}; expected pairs "
                 f"layers.N.NAME.lora_A and .lora_B with NAME in {sorted(ADAPTED)}."
             )
-        index = int(parts[1])
+        if name.endswith(".lora_B"):
+            continue  # taken together with its lora_A
+        index = int(placed[1])
         if index >= len(layers):
             raise ModelIntegrityError(f"{origin}: {name!r}, but the base has {len(layers)} layers.")
         down, up = adapter[name], adapter[f"{stem}.lora_B"]
-        layers[index] = _updated(layers[index], parts[2], (down, up), origin)
+        layers[index] = _updated(layers[index], placed[2], (down, up), origin)
     return EncoderWeights(
         words=weights.words,
         positions=weights.positions,
@@ -279,7 +291,7 @@ def _pooling(folder: Path) -> str:
     file = folder / "1_Pooling" / "config.json"
     if not file.is_file():
         return "mean"
-    values = json.loads(file.read_text(encoding="utf-8"))
+    values = read_json(file)
     modes = [name for name, on in values.items() if name.startswith("pooling_mode_") and on is True]
     known = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
     if len(modes) != 1 or modes[0] not in known:

@@ -175,6 +175,15 @@ def test_an_adapter_that_does_not_fit_is_refused(checkpoints, tmp_path):
         "too many layers": models.random_adapter(layers=4, hidden=32, inner=64),
         "too wide": models.random_adapter(layers=3, hidden=48, inner=64),
         "other names": {"layers.0.gate.lora_A": torch.zeros(2, 32)},
+        "half a pair": {"layers.0.query.lora_B": torch.zeros(32, 2)},
+        "no number": {
+            "layers.x.query.lora_A": torch.zeros(2, 32),
+            "layers.x.query.lora_B": torch.zeros(32, 2),
+        },
+        "counted from the end": {
+            "layers.-1.query.lora_A": torch.zeros(2, 32),
+            "layers.-1.query.lora_B": torch.zeros(32, 2),
+        },
     }
     for name, tensors in wrong.items():
         folder = models.write_prefix_model(tmp_path / name, base, tensors)
@@ -189,6 +198,53 @@ def test_encoders_of_other_kinds_are_refused(checkpoints, tmp_path):
     (folder / "config.json").write_text(json.dumps(values | {"hidden_act": "relu"}))
     with pytest.raises(UnsupportedModelError, match="hidden_act 'relu'"):
         GircseEmbedder(str(folder))
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        (
+            "config.json",
+            {"intermediate_size": None},
+            "intermediate_size is None; expected",
+        ),
+        ("config.json", {"num_hidden_layers": True}, "num_hidden_layers is True"),
+        ("config.json", {"layer_norm_eps": "small"}, "layer_norm_eps is 'small'"),
+        ("config.json", "{", r"config\.json cannot be read"),
+        ("1_Pooling/config.json", "{", r"1_Pooling/config\.json cannot be read"),
+        ("tokenizer.json", "{", r"tokenizer\.json cannot be read as a tokenizer"),
+        ("tokenizer_config.json", "[]", r"tokenizer_config\.json holds no JSON object"),
+    ],
+)
+def test_damaged_settings_are_named(checkpoints, tmp_path, file, content, message):
+    folder = tmp_path / "encoder"
+    shutil.copytree(checkpoints["prefix"].parent / "encoder", folder)
+    path = folder / file
+    path.parent.mkdir(exist_ok=True)
+    if not isinstance(content, str):
+        content = json.dumps(json.loads(path.read_text()) | content)
+    path.write_text(content)
+    with pytest.raises(ModelIntegrityError, match=message):
+        GircseEmbedder(str(folder))
+
+
+def test_a_model_of_ours_is_never_completed_from_a_hub_offline(checkpoints, tmp_path, monkeypatch):
+    folder = tmp_path / "model"
+    shutil.copytree(checkpoints["prefix"], folder)
+    file = folder / "gircse.json"
+    values = json.loads(file.read_text())
+    file.write_text(json.dumps(values | {"base": {"name": "nobody/nothing"}}))
+    asked = []
+
+    def fetch(name, *, revision=None, offline=False):
+        asked.append((name, offline))
+        raise ModelNotFoundError(name)
+
+    monkeypatch.setattr("gircse_core.registry.fetch", fetch)
+    for offline in (True, False):
+        with pytest.raises(ModelNotFoundError):
+            resolve(str(folder), offline=offline)
+    assert asked == [("nobody/nothing", True), ("nobody/nothing", False)]
 
 
 def test_a_plain_encoder_folder_runs_at_step_zero(checkpoints):
@@ -217,6 +273,7 @@ def test_an_empty_folder_and_a_missing_hub_model(tmp_path, monkeypatch):
         ({"query_template": "no place"}, "query_template"),
         ({"family": "causal"}, "pooling"),
         ({"max_length": 500}, "need more positions"),
+        ({"base": "encoder"}, "base must be an object"),
     ],
 )
 def test_a_bad_gircse_json_is_explained(checkpoints, tmp_path, change, message):
