@@ -18,7 +18,6 @@ from indexer.errors import InvalidFilterError
 __all__ = ["Where"]
 
 _KEYS = "type, path, after, before, document"
-_WILDCARDS = re.compile(r"[*?\[]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +25,9 @@ class Where:
     """Conditions on documents, all of which must hold; one that is left out always holds.
 
     Args:
-        path_glob: shell pattern for the whole source, in which ``*`` also stands for ``/``. Without
-            wildcards it is a run of whole path components anywhere: ``docs/api`` matches
-            ``/home/me/docs/api/index.md``.
+        path_glob: shell pattern for the whole source, in which ``*`` also stands for ``/``; or a
+            run of whole path components anywhere, taken as they are: ``docs/api`` matches
+            ``/home/me/docs/api/index.md``, and ``copy [1].md`` the file of that name.
         media_types: any of these types.
         modified_after: earliest modification time, seconds since the epoch.
         modified_before: modification time that is already too late.
@@ -48,10 +47,10 @@ class Where:
         """Return whether a document's source fits ``path_glob``."""
         if self.path_glob is None:
             return True
-        if _WILDCARDS.search(self.path_glob):
-            return _compiled(self.path_glob).match(source) is not None
         components = self.path_glob.strip("/")
-        return not components or f"/{components}/" in f"/{source.strip('/')}/"
+        if not components or f"/{components}/" in f"/{source.strip('/')}/":
+            return True
+        return _compiled(self.path_glob).match(source) is not None
 
     @classmethod
     def parse(cls, conditions: Sequence[str]) -> Where:

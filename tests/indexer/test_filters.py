@@ -81,6 +81,11 @@ def test_a_filter_without_conditions_is_none() -> None:
         ("b", "/a/b.md", False),
         ("/", "/a/b.md", True),
         ("a.b", "/axb/c", False),
+        ("copy [1].md", "/home/me/copy [1].md", True),
+        ("/home/me/copy [1].md", "/home/me/copy [1].md", True),
+        ("copy [1].md", "/home/me/copy 1.md", False),
+        ("*/copy [1].md", "/home/me/copy 1.md", True),
+        ("what?", "/home/me/what?/a.md", True),
     ],
 )
 def test_patterns_match_whole_paths_and_names_whole_components(pattern, source, expected) -> None:
