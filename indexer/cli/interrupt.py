@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Self
 
@@ -52,6 +53,7 @@ class StopOnSignal:
             raise KeyboardInterrupt
         self._requested.set()
         # No rich here: the interrupted code may hold the console's lock.
-        self._terminal.err.file.write(
-            "\nStopping after the current batch; nothing is lost. Once more stops at once.\n"
-        )
+        with suppress(OSError, RuntimeError):  # nobody reads it, or it interrupted itself
+            self._terminal.err.file.write(
+                "\nStopping after the current batch; nothing is lost. Once more stops at once.\n"
+            )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import threading
@@ -49,3 +50,16 @@ def test_in_another_thread_signals_are_left_alone():
     thread.join()
 
     assert seen == [(before, False)]
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError, RuntimeError])
+def test_a_wish_counts_though_its_confirmation_cannot_be_written(error, monkeypatch):
+    class Broken(io.StringIO):
+        def write(self, text: str) -> int:
+            raise error
+
+    terminal = Terminal()
+    monkeypatch.setattr(terminal.err, "file", Broken())
+    with StopOnSignal(terminal) as stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.requested
