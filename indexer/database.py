@@ -24,7 +24,7 @@ class Database:
     """A pool of connections to one database, safe to share between threads.
 
     Args:
-        path: the database file.
+        path: the database file; made if it is absent, but never again once this has opened it.
         read_only: never write. So is a database in a place where this user may not write: it can
             be searched, and ``write()`` says why not.
 
