@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from indexer.archive import VectorArchive, check_vectors
 from indexer.database import Database
 from indexer.documents import Chunk, Document
-from indexer.errors import StorageError
+from indexer.errors import CollectionBusyError, StorageError
 from indexer.stores import lexical, reading, writing
 from indexer.stores.base import DocumentRecord, Scored, StoredChunk
 from indexer.stores.dense import DenseIndex
@@ -190,7 +190,7 @@ class FaissStore:
         if self._has_written or self._dense.was_rebuilt:
             try:
                 self.flush()
-            except StorageError as error:
+            except (CollectionBusyError, StorageError) as error:
                 logger.warning("the index is built anew when needed: %s", error)
         self._dense.release()
 

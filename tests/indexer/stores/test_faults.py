@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from indexer import connections
+from indexer.database import Database
 from indexer.documents import embedding_text
 from indexer.errors import StorageError
 from tests.indexer.stores.content import open_store, vector_of
@@ -198,3 +200,21 @@ def test_a_damaged_vector_is_not_searched_in_silence(kind: str, tmp_path: Path) 
 
     opened.store._has_written = False
     opened.close()
+
+
+def test_closing_while_another_process_writes_only_leaves_the_index_for_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(connections, "BUSY_TIMEOUT_S", 0.1)
+    opened = open_store("faiss", tmp_path)
+    chunks = opened.add("a", ["alpha"])
+    other = Database(tmp_path / "collection.db")
+    with other.write():
+        opened.store.close()
+    other.close()
+    opened.close()
+
+    assert "built anew when needed" in caplog.text
+    again = open_store("faiss", tmp_path)
+    assert again.found("x") == [chunks[0].id]
+    again.close()
