@@ -48,7 +48,6 @@ class Finished:
 
     collection: str
     outcome: FileOutcome
-    at: float
 
 
 @dataclass(frozen=True, slots=True)

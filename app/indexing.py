@@ -227,7 +227,7 @@ class IndexingWorker:
         # The unchanged files of a large folder would push everything else out.
         if job.kind == "files" or outcome.change != "unchanged":
             with self._wake:
-                self._finished.append(Finished(job.collection, outcome, time.time()))
+                self._finished.append(Finished(job.collection, outcome))
 
     def _hold(self, job: Job, reason: str, *, retry: bool) -> None:
         with self._wake:
