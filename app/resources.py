@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import streamlit as st
 
 from app.addresses import is_local
@@ -57,10 +55,6 @@ def build(settings: Settings, *, takes_paths: bool) -> Services:
 @st.cache_resource(show_spinner=False, on_release=Services.close)
 def services() -> Services:
     """Return what all sessions of this process share; started by the first call."""
-    # Read by OpenMP when the model's library is loaded, which is later. Threads that spin while
-    # they wait for each other are put off their core by the browser that draws the page: a query
-    # of 6 ms then takes 60 to 180 on two cores, against 11 when they sleep.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     address = st.get_option("server.address")
     built = build(load().settings, takes_paths=address is not None and is_local(address))
     built.start()
