@@ -9,10 +9,10 @@ from pathlib import Path
 
 from app.activity import Finished
 from app.job_queue import Job
-from app.wording import count_text
 from indexer.discovery import display_path
 from indexer.documents import document_id
 from indexer.ledger import UNFINISHED, FileState, Ledger, LedgerRow
+from indexer.wording import count_text
 
 __all__ = ["FileLine", "Problem", "finished_lines", "job_lines", "problem_count", "problems"]
 

@@ -6,9 +6,9 @@ from pathlib import Path, PurePath
 
 from app.rendering import paragraphs, plain
 from app.uploads import UploadFolder
-from app.wording import milliseconds_text, steps_text
 from indexer.loaders import MEDIA_TYPES
 from indexer.search import Hit, SearchResult
+from indexer.wording import milliseconds_text, steps_text
 
 __all__ = ["document_place", "hit_html", "latency_text", "type_label"]
 

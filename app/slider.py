@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from app.calibration import SLIDER_MAX_STEPS, StepTiming
 from app.models import ModelStatus
-from app.wording import milliseconds_text, steps_text
 from indexer.embedder import ModelInfo
+from indexer.wording import milliseconds_text, steps_text
 
 __all__ = ["default_steps", "range_text", "slider_label", "step_range"]
 

@@ -7,9 +7,9 @@ import streamlit as st
 from app.rendering import markdown_text
 from app.services import Services
 from app.slider import default_steps, step_range
-from app.wording import count_text
 from indexer.embedder import ModelError, model_info
 from indexer.errors import IndexerError
+from indexer.wording import count_text
 
 __all__ = ["collection_actions"]
 

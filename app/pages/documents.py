@@ -13,10 +13,10 @@ from app.pages.reader import show_document
 from app.query import path_pattern
 from app.rendering import markdown_text, visible_line
 from app.services import Services
-from app.wording import count_text
 from indexer.errors import IndexerError
 from indexer.filters import Where
 from indexer.stores.base import DocumentRecord
+from indexer.wording import count_text
 
 __all__ = ["documents_table"]
 

@@ -13,9 +13,9 @@ from app.pages.progress import show_activity
 from app.rendering import markdown_text
 from app.resources import services
 from app.services import Services
-from app.wording import count_text, size_text
 from indexer.embedder import ModelError
 from indexer.errors import IndexerError
+from indexer.wording import count_text, size_text
 
 __all__ = ["show"]
 

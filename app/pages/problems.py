@@ -7,7 +7,7 @@ import streamlit as st
 from app.file_states import Problem, problem_count, problems
 from app.rendering import plain
 from app.services import Services
-from app.wording import count_text
+from indexer.wording import count_text
 
 __all__ = ["show_problems"]
 

@@ -11,7 +11,7 @@ from app.file_states import FileLine, finished_lines, job_lines
 from app.job_queue import Job
 from app.rendering import markdown_text, plain, visible_line
 from app.services import Services
-from app.wording import count_text, duration_text
+from indexer.wording import count_text, duration_text
 
 __all__ = ["show_activity"]
 

@@ -12,10 +12,10 @@ from app.query import Answer, Query, ask, is_outdated, more
 from app.rendering import markdown_text
 from app.resources import services
 from app.services import Services
-from app.wording import count_text
 from indexer.embedder import ModelError
 from indexer.errors import IndexerError
 from indexer.search import Hit
+from indexer.wording import count_text
 
 __all__ = ["show"]
 

@@ -9,8 +9,9 @@ import typer
 from indexer.cli.confirm import confirm_or_exit
 from indexer.cli.options import FormatOption, YesOption, epilog
 from indexer.cli.session import Session, session_of
-from indexer.cli.terminal import count_text, one_line, size_text, time_text, write_json
+from indexer.cli.terminal import one_line, write_json
 from indexer.errors import CollectionNotFoundError
+from indexer.wording import count_text, size_text, time_text
 
 if TYPE_CHECKING:
     from indexer.library import CollectionSummary

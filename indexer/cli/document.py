@@ -10,7 +10,8 @@ from indexer.cli.confirm import confirm_or_exit
 from indexer.cli.lookup import find_document
 from indexer.cli.options import CollectionOption, FormatOption, WhereOption, YesOption, epilog
 from indexer.cli.session import session_of
-from indexer.cli.terminal import count_text, one_line, size_text, time_text, write_json
+from indexer.cli.terminal import one_line, write_json
+from indexer.wording import count_text, size_text, time_text
 
 if TYPE_CHECKING:
     from indexer.stores.base import DocumentRecord

@@ -20,7 +20,8 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 
-from indexer.cli.terminal import Terminal, count_text, one_line
+from indexer.cli.terminal import Terminal, one_line
+from indexer.wording import count_text
 
 if TYPE_CHECKING:
     from indexer.index_report import IndexProgress

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Protocol
 
-from indexer.cli.terminal import Terminal, count_text, one_line
+from indexer.cli.terminal import Terminal, one_line
+from indexer.wording import count_text
 
 if TYPE_CHECKING:
     from indexer.index_report import FileOutcome, IndexReport

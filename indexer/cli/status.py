@@ -11,9 +11,10 @@ from indexer.cli.collection import find_summary, summary_as_dict
 from indexer.cli.options import CollectionOption, FormatOption, epilog
 from indexer.cli.report import print_problem
 from indexer.cli.session import session_of
-from indexer.cli.terminal import Terminal, size_text, time_text, write_json
+from indexer.cli.terminal import Terminal, write_json
 from indexer.embedder import ModelError
 from indexer.errors import StaleCollectionError
+from indexer.wording import size_text, time_text
 
 if TYPE_CHECKING:
     from indexer.ledger import LedgerRow

@@ -11,7 +11,6 @@ import re
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from datetime import datetime
 from typing import NoReturn
 
 from rich.cells import cell_len
@@ -20,12 +19,9 @@ from rich.text import Text
 
 __all__ = [
     "Terminal",
-    "count_text",
     "json_text",
     "one_line",
     "printable",
-    "size_text",
-    "time_text",
     "write_json",
 ]
 
@@ -128,23 +124,3 @@ def json_text(value: object, *, indent: int | None = None) -> str:
 def write_json(value: object) -> None:
     """Write one JSON document to stdout."""
     sys.stdout.write(json_text(value, indent=2) + "\n")
-
-
-def size_text(size_bytes: int) -> str:
-    """Return a number of bytes as people read it, such as ``"4.2 MB"``."""
-    size = float(size_bytes)
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
-
-
-def time_text(seconds: float) -> str:
-    """Return a time since the epoch as local date and minute."""
-    return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")
-
-
-def count_text(count: int, noun: str) -> str:
-    """Return a count with its noun, such as ``"1 chunk"`` or ``"1,204 chunks"``."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

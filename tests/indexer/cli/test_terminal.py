@@ -10,11 +10,9 @@ import pytest
 
 from indexer.cli.terminal import (
     Terminal,
-    count_text,
     json_text,
     one_line,
     printable,
-    size_text,
 )
 
 HOSTILE = "a\x1b[31mred\x1b]8;;http://x\x07link\x9b2J\x00\u202eevil\ud800 [bold]markup[/bold]"
@@ -78,14 +76,6 @@ def test_json_refuses_what_is_not_json():
         json_text({"score": float("nan")})
 
 
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (123_456, "123 kB"), (4_200_000, "4.2 MB")],
-)
-def test_sizes_are_readable(size, text):
-    assert size_text(size) == text
-
-
 def test_columns_line_up_whatever_the_script(capsys):
     Terminal().columns(("name", "n", "path"), [("界", "1", "/a b"), ("x\ty", "100", "")], right="n")
 
@@ -94,8 +84,3 @@ def test_columns_line_up_whatever_the_script(capsys):
         "界      1  /a b",
         "x\\ty  100",
     ]
-
-
-def test_counts_agree_with_their_noun():
-    assert count_text(1, "chunk") == "1 chunk"
-    assert count_text(1204, "chunk") == "1,204 chunks"

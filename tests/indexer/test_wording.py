@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.wording import count_text, duration_text, milliseconds_text, size_text
+from indexer.wording import count_text, duration_text, milliseconds_text, size_text
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,15 @@ def test_durations_are_as_exact_as_an_estimate(seconds: float, text: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("size", "text"), [(0, "0 B"), (999, "999 B"), (4200, "4.2 kB"), (10**12, "1.0 TB")]
+    ("size", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (123_456, "123 kB"),
+        (4_200_000, "4.2 MB"),
+        (10**12, "1.0 TB"),
+    ],
 )
 def test_sizes(size: int, text: str) -> None:
     assert size_text(size) == text
