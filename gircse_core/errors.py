@@ -5,7 +5,9 @@ GircseError
 ├── ModelIntegrityError    weights missing, altered, or not in safetensors
 ├── UnsupportedModelError  an architecture, head or adapter that this program cannot run faithfully
 ├── InputError             empty text, wrong type
-└── StepCountError         refinement steps outside of what the backbone defines
+├── StepCountError         refinement steps outside of what the backbone defines
+├── TrainingInputError     training data or options that cannot be used
+└── TrainingError          a training run that cannot go on, such as one whose loss is no number
 
 Every message says what happened, with the values seen, and what to do.
 """
@@ -18,6 +20,8 @@ __all__ = [
     "ModelIntegrityError",
     "ModelNotFoundError",
     "StepCountError",
+    "TrainingError",
+    "TrainingInputError",
     "UnsupportedModelError",
 ]
 
@@ -44,3 +48,11 @@ class InputError(GircseError, ValueError):
 
 class StepCountError(GircseError, ValueError):
     """The number of refinement steps is outside of the backbone's range."""
+
+
+class TrainingInputError(GircseError, ValueError):
+    """The training data or options are unusable."""
+
+
+class TrainingError(GircseError):
+    """A training run cannot go on."""
