@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ from gircse_core.prompts import document_prompt, query_prompt
 from gircse_core.registry import DEFAULT_MODEL, ModelSpec, resolve
 from gircse_core.tokenization import TextTokenizer, TokenBatch
 
-__all__ = ["GircseEmbedder", "Refinement"]
+__all__ = ["BatchTiming", "GircseEmbedder", "Refinement"]
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +44,19 @@ class Refinement:
     vector: NDArray[np.float32]
     seconds: float
     words: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BatchTiming:
+    """One batch of ``embed_queries_at`` or ``embed_documents_at``, done.
+
+    Args:
+        texts: how many texts it held.
+        seconds: for each step count asked for, the time from the start of the batch to its vectors.
+    """
+
+    texts: int
+    seconds: tuple[float, ...]
 
 
 class GircseEmbedder:
@@ -114,15 +127,48 @@ class GircseEmbedder:
             InputError: a text is empty or no string.
             StepCountError: the model does not define that many steps.
         """
-        prompts = [query_prompt(self.config, text) for text in _checked(texts)]
-        return self._embed(self._for_queries, prompts, self._steps(steps))
+        return self.embed_queries_at(texts, [self._steps(steps)])[0]
 
     def embed_documents(
         self, texts: Sequence[str], steps: int | None = None
     ) -> NDArray[np.float32]:
         """Embed documents exactly as given; otherwise like ``embed_queries``."""
+        return self.embed_documents_at(texts, [self._steps(steps)])[0]
+
+    def embed_queries_at(
+        self,
+        texts: Sequence[str],
+        steps: Sequence[int],
+        *,
+        on_batch: Callable[[BatchTiming], None] | None = None,
+    ) -> NDArray[np.float32]:
+        """Embed queries at several step counts, each text in one run to the largest of them.
+
+        Args:
+            texts: N queries.
+            steps: S different numbers of soft tokens, in any order.
+            on_batch: told after each batch; what it takes counts for no batch.
+
+        Returns:
+            (S, N, D) float32, unit length; ``[s, n]`` is text n at ``steps[s]``.
+
+        Raises:
+            InputError: a text is empty or no string, or step counts are missing or repeated.
+            StepCountError: the model does not define that many steps.
+        """
+        prompts = [query_prompt(self.config, text) for text in _checked(texts)]
+        return self._embed(self._for_queries, prompts, self._step_counts(steps), on_batch)
+
+    def embed_documents_at(
+        self,
+        texts: Sequence[str],
+        steps: Sequence[int],
+        *,
+        on_batch: Callable[[BatchTiming], None] | None = None,
+    ) -> NDArray[np.float32]:
+        """Embed documents exactly as given; otherwise like ``embed_queries_at``."""
         prompts = [document_prompt(self.config, text) for text in _checked(texts)]
-        return self._embed(self._for_documents, prompts, self._steps(steps))
+        return self._embed(self._for_documents, prompts, self._step_counts(steps), on_batch)
 
     def refine(self, text: str, max_steps: int, *, words: int = 0) -> Iterator[Refinement]:
         """Yield a query's vector after each step, all from one prefill and one cache.
@@ -168,19 +214,28 @@ class GircseEmbedder:
         return tuple((self._tokenizer.decode_token(token), share) for token, share in pairs)
 
     def _embed(
-        self, backbone: Backbone[Any], prompts: list[str], steps: int
+        self,
+        backbone: Backbone[Any],
+        prompts: list[str],
+        steps: tuple[int, ...],
+        on_batch: Callable[[BatchTiming], None] | None,
     ) -> NDArray[np.float32]:
-        vectors = np.empty((len(prompts), self.dim), dtype=np.float32)  # (N, D)
+        vectors = np.empty((len(steps), len(prompts), self.dim), dtype=np.float32)  # (S, N, D)
         if not prompts:
             return vectors
+        places = {step: place for place, step in enumerate(steps)}
         rows = self._tokenizer.encode(prompts)
         for batch in self._tokenizer.batches(rows, max_tokens=self._batch_tokens):
+            seconds = [0.0] * len(steps)
+            started = time.perf_counter()
             with torch.inference_mode():
-                last = None
-                for last in self._generate(backbone, batch, steps):  # noqa: B007
-                    pass
-                assert last is not None  # the loop yields at least the model's smallest K
-                vectors[batch.rows] = last.embedding.float().cpu().numpy()
+                for step in self._generate(backbone, batch, max(steps)):
+                    place = places.get(step.step)
+                    if place is not None:
+                        vectors[place, batch.rows] = step.embedding.float().cpu().numpy()
+                        seconds[place] = time.perf_counter() - started
+            if on_batch is not None:
+                on_batch(BatchTiming(len(batch.rows), tuple(seconds)))
         return vectors
 
     def _generate(
@@ -202,6 +257,12 @@ class GircseEmbedder:
             )
             raise StepCountError(f"{self.info.name} cannot run {steps!r} steps: {reason}.")
         return steps
+
+    def _step_counts(self, steps: Sequence[int]) -> tuple[int, ...]:
+        counts = tuple(self._steps(step) for step in steps)
+        if not counts or len(set(counts)) != len(counts):
+            raise InputError(f"Step counts {list(counts)}: give at least one, and none twice.")
+        return counts
 
 
 def _checked(texts: Sequence[str]) -> Sequence[str]:

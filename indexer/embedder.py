@@ -7,7 +7,7 @@ listing, lexical search and a run over unchanged files never import torch.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_MODEL",
+    "BatchTiming",
     "Embedder",
     "ModelError",
     "ModelInfo",
@@ -54,6 +55,18 @@ class Refinement(Protocol):
     @property
     def seconds(self) -> float:
         """Time that this step alone took; the first one includes the prefill."""
+
+
+class BatchTiming(Protocol):
+    """One batch of ``Embedder.embed_queries_at`` or ``embed_documents_at``, done."""
+
+    @property
+    def texts(self) -> int:
+        """How many texts it held."""
+
+    @property
+    def seconds(self) -> tuple[float, ...]:
+        """For each step count asked for, the time from the start of the batch to its vectors."""
 
 
 class ModelInfo(Protocol):
@@ -94,6 +107,14 @@ class Embedder(Protocol):
     def info(self) -> ModelInfo:
         """What it is."""
 
+    @property
+    def fingerprint(self) -> dict[str, str]:
+        """What decides the vectors, with the type that documents are embedded in."""
+
+    @property
+    def truncated(self) -> int:
+        """How many texts have been cut at the model's limit so far."""
+
     def embed_queries(
         self, texts: Sequence[str], *, steps: int | None = None
     ) -> NDArray[np.float32]:
@@ -103,6 +124,24 @@ class Embedder(Protocol):
         self, texts: Sequence[str], *, steps: int | None = None
     ) -> NDArray[np.float32]:
         """Return (N, D) unit vectors of documents embedded exactly as given, in input order."""
+
+    def embed_queries_at(
+        self,
+        texts: Sequence[str],
+        steps: Sequence[int],
+        *,
+        on_batch: Callable[[BatchTiming], None] | None = None,
+    ) -> NDArray[np.float32]:
+        """Return (S, N, D): queries at S step counts, each text in one run to the largest."""
+
+    def embed_documents_at(
+        self,
+        texts: Sequence[str],
+        steps: Sequence[int],
+        *,
+        on_batch: Callable[[BatchTiming], None] | None = None,
+    ) -> NDArray[np.float32]:
+        """Return (S, N, D): documents at S step counts, each text in one run to the largest."""
 
     def refine(self, text: str, *, max_steps: int) -> Iterator[Refinement]:
         """Yield a query's vector after each step from ``min_steps`` on, from one run."""
