@@ -6,6 +6,7 @@ import csv
 import json
 import logging
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +26,11 @@ SAMPLE = Path(__file__).resolve().parents[2] / "data" / "sample"
 
 
 @pytest.fixture(scope="module")
-def mteb() -> Any:
-    return pytest.importorskip("mteb", reason="needs pip install 'gircse-search[mteb]'")
+def mteb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with pytest.MonkeyPatch.context() as patch:
+        # At its first import mteb makes a folder for results in the user's home.
+        patch.setenv("MTEB_CACHE", str(tmp_path_factory.mktemp("mteb")))
+        yield pytest.importorskip("mteb", reason="needs pip install 'gircse-search[mteb]'")
 
 
 @pytest.fixture(scope="module")
