@@ -45,12 +45,13 @@ class TextTokenizer:
     Args:
         folder: holds ``tokenizer.json`` and, for its special tokens, ``tokenizer_config.json``.
         config: the model's conventions.
+        warn: whether cutting texts is worth a warning; in training it is a choice.
 
     Raises:
         ModelIntegrityError: the files are missing, damaged or name no usable special token.
     """
 
-    def __init__(self, folder: Path, config: ModelConfig) -> None:
+    def __init__(self, folder: Path, config: ModelConfig, *, warn: bool = True) -> None:
         file = folder / "tokenizer.json"
         if not file.is_file():
             raise ModelIntegrityError(
@@ -67,6 +68,7 @@ class TextTokenizer:
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self._config = config
+        self._warn = warn
         special = _special_tokens(folder)
         self._eos_id = self._id(special.get("eos_token"))
         # Decoder-only models rarely have a pad token; the published adapters pad with EOS.
@@ -81,6 +83,12 @@ class TextTokenizer:
         self.truncated = 0
         """How many texts have been cut at ``max_length`` so far."""
 
+    @property
+    def special_ids(self) -> frozenset[int]:
+        """Ids of the tokens that the tokenizer itself calls special."""
+        added = self._tokenizer.get_added_tokens_decoder()
+        return frozenset(index for index, token in added.items() if token.special)
+
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the token ids of each text, cut at the model's limit with a counted warning."""
         encodings = self._tokenizer.encode_batch_fast(
@@ -94,12 +102,13 @@ class TextTokenizer:
             rows.append(self._cut(row, closed=closed or self._config.add_eos))
         if cut:
             self.truncated += cut
-            logger.warning(
-                "%d of %d texts are longer than the model's %d tokens and were cut there.",
-                cut,
-                len(texts),
-                self._config.max_length,
-            )
+            if self._warn:
+                logger.warning(
+                    "%d of %d texts are longer than the model's %d tokens and were cut there.",
+                    cut,
+                    len(texts),
+                    self._config.max_length,
+                )
         return rows
 
     def pad(self, rows: Sequence[list[int]], positions: list[int]) -> TokenBatch:

@@ -156,8 +156,9 @@ class TrainingConfig:
         self._check_range("batch_size", 1)
         self._check_range("max_length", 8)
         self._check_range("forward_tokens", 64)
-        for name in ("hard_negatives", "source_cap", "cross_step_pairs", "seed"):
+        for name in ("hard_negatives", "source_cap", "cross_step_pairs"):
             self._check_range(name, 0)
+        self._check_range("seed", 0, 2**31)
         for name in ("learning_rate", "temperature", "distillation_temperature", "alpha"):
             self._check_above_zero(name)
         for name in ("other_rate", "weight_decay", "clip_norm", "source_exponent"):

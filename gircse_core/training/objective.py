@@ -8,6 +8,7 @@ Source: Tsai et al., ICLR 2026, arXiv:2509.24291, unless a function says otherwi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,6 +18,7 @@ __all__ = [
     "IcrLoss",
     "ObjectiveConfig",
     "cross_step_losses",
+    "distillation_from_scores",
     "distillation_loss",
     "icr_loss",
     "info_nce",
@@ -145,8 +147,9 @@ def cross_step_losses(
     temperature: float,
     symmetric: bool = False,
     mask: torch.Tensor | None = None,
+    pairs: Sequence[tuple[int, int]] | None = None,
 ) -> torch.Tensor:
-    """Return the mean InfoNCE over all pairs of different steps.
+    """Return the mean InfoNCE over pairs of different steps.
 
     Beyond the paper: it lets a collection indexed at one step count be searched at another.
 
@@ -156,15 +159,17 @@ def cross_step_losses(
         temperature: divides the cosines.
         symmetric: as for ``info_nce``.
         mask: as for ``info_nce``.
+        pairs: (row of the queries' steps, row of the passages' steps); None for all that differ.
 
     Returns:
         Scalar; 0 for one step.
     """
+    if pairs is None:
+        count = len(queries)
+        pairs = [(i, j) for i in range(count) for j in range(count) if i != j]
     losses = [
-        info_nce(query, passage, temperature=temperature, symmetric=symmetric, mask=mask)
-        for i, query in enumerate(queries)
-        for j, passage in enumerate(passages)
-        if i != j
+        info_nce(queries[i], passages[j], temperature=temperature, symmetric=symmetric, mask=mask)
+        for i, j in pairs
     ]
     return torch.stack(losses).mean() if losses else queries.new_zeros(())
 
@@ -189,9 +194,30 @@ def distillation_loss(
         base_passages: (P, D).
         temperature: softens both distributions.
     """
-    base = (base_queries @ base_passages.T / temperature).log_softmax(dim=-1).detach()  # (B, P)
+    scores = base_queries @ base_passages.T  # (B, P)
+    return distillation_from_scores(queries, passages, scores, temperature=temperature)
+
+
+def distillation_from_scores(
+    queries: torch.Tensor,
+    passages: torch.Tensor,
+    scores: torch.Tensor,
+    *,
+    temperature: float,
+) -> torch.Tensor:
+    """Return how far each step's ranking of the batch is from a teacher's.
+
+    Beyond the paper: as ``distillation_loss``, with the scores of any teacher.
+
+    Args:
+        queries: (S, B, D).
+        passages: (S, P, D).
+        scores: (B, P) of the teacher, on the scale of cosines.
+        temperature: softens both distributions.
+    """
+    teacher = (scores / temperature).log_softmax(dim=-1).detach()  # (B, P)
     own = (queries @ passages.transpose(1, 2) / temperature).log_softmax(dim=-1)  # (S, B, P)
-    divergence = functional.kl_div(own, base.expand_as(own), reduction="none", log_target=True)
+    divergence = functional.kl_div(own, teacher.expand_as(own), reduction="none", log_target=True)
     return divergence.sum(dim=-1).mean()
 
 
@@ -202,6 +228,7 @@ def icr_loss(
     *,
     base: tuple[torch.Tensor, torch.Tensor] | None = None,
     mask: torch.Tensor | None = None,
+    teacher: torch.Tensor | None = None,
 ) -> IcrLoss:
     """Return mean_k L_k + lambda * regulariser, plus the extensions that are switched on.
 
@@ -211,6 +238,7 @@ def icr_loss(
         config: weights.
         base: the base encoder's (B, D) queries and (P, D) passages, for the distillation.
         mask: as for ``info_nce``.
+        teacher: (B, P) scores to distil from instead of the base's similarities.
     """
     steps = stepwise_losses(
         queries,
@@ -230,10 +258,12 @@ def icr_loss(
             mask=mask,
         )
     if config.distillation_weight:
-        if base is None:
-            raise ValueError("distillation needs the base encoder's embeddings")
-        distillation = distillation_loss(
-            queries, passages, *base, temperature=config.distillation_temperature
+        if teacher is None:
+            if base is None:
+                raise ValueError("distillation needs the base encoder's embeddings or a teacher")
+            teacher = base[0] @ base[1].T
+        distillation = distillation_from_scores(
+            queries, passages, teacher, temperature=config.distillation_temperature
         )
     total = (
         steps.mean()

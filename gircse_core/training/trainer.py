@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import platform
+from collections.abc import Callable, Iterable, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
+import torch
+from accelerate import PartialState
+
+from gircse_core.registry import resolve
+from gircse_core.training.batches import BatchPlan
 from gircse_core.training.configuration import TrainingConfig
+from gircse_core.training.loop import TrainingLoop
+from gircse_core.training.pairs import PairSet, read_pairs
 from gircse_core.training.progress import TrainingProgress, TrainingReport
+from gircse_core.training.run_folder import RunFolder, RunRecord
+from gircse_core.training.teacher import LexicalTeacher
+from gircse_core.training.trainees import Trainee, load_trainee
 
 __all__ = ["train"]
+
+_PACKAGES = ("gircse-search", "torch", "transformers", "tokenizers", "peft", "accelerate")
+_TOKENISED_AT_ONCE = 4096
 
 
 def train(
@@ -29,7 +45,7 @@ def train(
         out: folder for the model, its card and curves, and ``run/`` with the checkpoints.
         resume: go on from the latest checkpoint in ``out``, if there is one.
         command: what the card shows as the way to repeat the run.
-        on_progress: called after every update.
+        on_progress: called after every update, in the main process.
         should_stop: asked after every update; True ends the run after a checkpoint.
 
     Raises:
@@ -38,4 +54,92 @@ def train(
         ModelNotFoundError: there is no such model to start from.
         ModelIntegrityError: its files are damaged.
     """
-    raise NotImplementedError
+    processes = PartialState()
+    spec = resolve(config.model, offline=True)
+    chosen = config.resolved(spec.config.family)
+    pairs = read_pairs(pair_files, leave_out=chosen.leave_out)
+    batches = chosen.updates * chosen.accumulation * processes.num_processes
+    plan = BatchPlan(pairs, chosen, batches=batches)
+    record = RunRecord(chosen, pairs.files, command, _versions(), processes.num_processes)
+    folder = RunFolder(out)
+    # Dropout and initial weights are seeded here; the caller's random numbers stay the caller's.
+    with torch.random.fork_rng():
+        trainee = load_trainee(spec, chosen, device=_device(chosen, processes))
+        if processes.is_main_process:
+            folder.start(record, resume=resume)
+        processes.wait_for_everyone()
+        loop = TrainingLoop(trainee, plan, chosen, folder, lexical=_lexical(trainee, pairs, chosen))
+        loop.resume()
+        finished = loop.run(on_progress=on_progress, should_stop=should_stop)
+    if finished and processes.is_main_process:
+        trainee.export(out, loop.exported(), half=False)
+    processes.wait_for_everyone()
+    return _report(folder, record, loop, finished=finished)
+
+
+def _device(config: TrainingConfig, processes: PartialState) -> str | None:
+    """Return the device of this process; None lets the placement choose."""
+    if config.device is None and processes.num_processes > 1:
+        return str(processes.device)
+    return config.device
+
+
+def _lexical(trainee: Trainee, pairs: PairSet, config: TrainingConfig) -> LexicalTeacher | None:
+    if config.teacher != "hybrid" or not config.distillation_weight:
+        return None
+    return LexicalTeacher.count(
+        _token_rows(trainee, pairs),
+        vocabulary_size=trainee.vocabulary_size,
+        ignored=frozenset(trainee.special_tokens),
+    )
+
+
+def _token_rows(trainee: Trainee, pairs: PairSet) -> Iterable[list[int]]:
+    part: list[str] = []
+    for text in pairs.texts():
+        part.append(text)
+        if len(part) == _TOKENISED_AT_ONCE:
+            yield from trainee.tokens(part)
+            part = []
+    if part:
+        yield from trainee.tokens(part)
+
+
+def _report(
+    folder: RunFolder, record: RunRecord, loop: TrainingLoop, *, finished: bool
+) -> TrainingReport:
+    losses, total = mean_of_the_end(folder.history())
+    return TrainingReport(
+        folder=folder.folder,
+        config=record.config,
+        updates=loop.update,
+        finished=finished,
+        seconds=loop.seconds,
+        examples=loop.examples,
+        step_losses=losses,
+        loss=total,
+        data=record.data,
+    )
+
+
+def mean_of_the_end(history: Sequence[dict[str, Any]]) -> tuple[dict[int, float], float]:
+    """Return the losses by step count and the total, averaged over the last tenth of the updates.
+
+    One batch says little: sources differ more from each other than a run changes.
+    """
+    end = history[-max(len(history) // 10, 1) :]
+    if not end:
+        return {}, float("nan")
+    names = list(end[-1]["step_losses"])
+    steps = {int(name): sum(line["step_losses"][name] for line in end) / len(end) for name in names}
+    return steps, sum(line["loss"] for line in end) / len(end)
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # run from a source tree
+            found[package] = "not installed"
+    return found

@@ -1,0 +1,184 @@
+"""The prefix encoder in training: a frozen prompt path, adapters on the generated positions.
+
+The prompt is read without a graph, so an update costs little more than inference.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gircse_core.backbones.encoder_weights import ADAPTED, EncoderConfig, load_tensors
+from gircse_core.backbones.prefix_encoder import PrefixEncoder
+from gircse_core.config import ModelConfig
+from gircse_core.devices import place
+from gircse_core.errors import GircseError, TrainingInputError
+from gircse_core.integrity import check_sha256
+from gircse_core.registry import ModelSpec
+from gircse_core.tokenization import TextTokenizer, TokenBatch
+from gircse_core.training.configuration import TrainingConfig
+from gircse_core.training.export import write_prefix_model
+from gircse_core.training.rollout import rollout
+from gircse_core.training.token_groups import run_in_groups
+
+__all__ = ["PrefixTrainee", "initial_tensors"]
+
+
+class PrefixTrainee:
+    """A ``PrefixEncoder`` whose adapter is being trained.
+
+    Args:
+        spec: where training starts; without an adapter it begins as the base encoder.
+        config: resolved.
+        device: torch's name for one; None chooses.
+
+    Raises:
+        ModelIntegrityError: files are missing or damaged.
+        TrainingInputError: an option does not fit the model.
+    """
+
+    def __init__(
+        self, spec: ModelSpec, config: TrainingConfig, *, device: str | None = None
+    ) -> None:
+        assert config.alpha is not None  # resolved
+        assert config.max_length is not None
+        if config.dropout:
+            raise TrainingInputError(
+                f"dropout is {config.dropout}, but the adapters of a prefix encoder are merged "
+                "into its weights and know no dropout. Leave it at 0."
+            )
+        self._spec = spec
+        self._training = config
+        self.config = trained_conventions(spec.config, config)
+        placement = place("prefix_encoder", device=device, dtype=config.dtype)
+        if spec.base_sha256 is not None:
+            check_sha256(spec.base / "model.safetensors", spec.base_sha256)
+        self._base = PrefixEncoder.load(
+            self.config, spec.base, device=placement.device, dtype=placement.document_dtype
+        )
+        self._tokenizer = TextTokenizer(
+            spec.base, replace(self.config, max_length=config.max_length), warn=False
+        )
+        self._alpha = config.alpha
+        self.tensors: dict[str, torch.Tensor] = {
+            name: tensor.to(placement.device, torch.float32).requires_grad_()
+            for name, tensor in self._start(spec, config).items()
+        }
+
+    @property
+    def device(self) -> torch.device:
+        """Where it runs."""
+        return self._base.device
+
+    @property
+    def vocabulary_size(self) -> int:
+        """V, which token ids are below."""
+        return self._base.vocabulary_size
+
+    @property
+    def special_tokens(self) -> frozenset[int]:
+        """Ids of the tokens that are no words."""
+        return self._tokenizer.special_ids
+
+    def tokens(self, prompts: Sequence[str]) -> list[list[int]]:
+        """Return the token ids of each prompt, cut at the training's limit."""
+        return self._tokenizer.encode(prompts)
+
+    def encode(self, rows: Sequence[Sequence[int]], *, steps: int) -> torch.Tensor:
+        """Return (S, N, D) unit vectors of steps 0 to ``steps`` with their graph."""
+        encoder = PrefixEncoder.adapted(self._base, self._scaled(self.tensors))
+
+        def forward(batch: TokenBatch) -> torch.Tensor:
+            return rollout(
+                encoder,
+                self.config,
+                batch.input_ids.to(self.device),
+                batch.attention_mask.to(self.device),
+                steps=steps,
+                stagewise=self._training.stagewise,
+            )
+
+        return run_in_groups(
+            rows, self._tokenizer, forward, max_tokens=self._training.forward_tokens
+        )
+
+    def base_embeddings(self, rows: Sequence[Sequence[int]], *, steps: int) -> torch.Tensor:
+        """Return (N, D): the frozen encoder's own vectors."""
+        with torch.no_grad():
+            return run_in_groups(
+                rows,
+                self._tokenizer,
+                lambda batch: rollout(
+                    self._base,
+                    self.config,
+                    batch.input_ids.to(self.device),
+                    batch.attention_mask.to(self.device),
+                    steps=0,
+                ),
+                max_tokens=self._training.forward_tokens,
+            )[0]
+
+    def export(self, folder: Path, tensors: Mapping[str, torch.Tensor], *, half: bool) -> None:
+        """Write ``gircse.json`` and ``adapter.safetensors``."""
+        write_prefix_model(
+            folder, self.config, self._spec, self._scaled(dict(self.tensors) | dict(tensors)), half
+        )
+
+    def _scaled(self, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Return an adapter as the backbone takes it: alpha / r multiplied into B."""
+        return {
+            name: tensor * (self._alpha / tensor.shape[1]) if name.endswith(".lora_B") else tensor
+            for name, tensor in tensors.items()
+        }
+
+    def _start(self, spec: ModelSpec, config: TrainingConfig) -> dict[str, torch.Tensor]:
+        tensors = initial_tensors(self._base.sizes, config)
+        if spec.adapter is not None:
+            for name, tensor in load_tensors(spec.adapter).items():
+                scale = tensor.shape[1] / self._alpha if name.endswith(".lora_B") else 1.0
+                tensors[name] = tensor.float() * scale
+        return tensors
+
+
+def initial_tensors(sizes: EncoderConfig, config: TrainingConfig) -> dict[str, torch.Tensor]:
+    """Return what training starts from where the starting model has no such tensor.
+
+    The model they make is the base encoder's weights at every position: each B is 0.
+    """
+    assert config.rank is not None  # resolved
+    generator = torch.Generator().manual_seed(config.seed)
+    hidden, inner = sizes.hidden_size, sizes.inner_size
+    shapes = dict.fromkeys(ADAPTED, (hidden, hidden)) | {
+        "up": (inner, hidden),
+        "down": (hidden, inner),
+    }
+    tensors = {}
+    for layer in range(sizes.layers):
+        for name, (rows, columns) in shapes.items():
+            stem = f"layers.{layer}.{name}"
+            bound = 1 / math.sqrt(columns)
+            down = torch.rand(config.rank, columns, generator=generator) * 2 * bound - bound
+            tensors[f"{stem}.lora_A"] = down
+            tensors[f"{stem}.lora_B"] = torch.zeros(rows, config.rank)
+    return tensors
+
+
+def trained_conventions(start: ModelConfig, config: TrainingConfig) -> ModelConfig:
+    """Return the conventions of the model that a run makes.
+
+    Raises:
+        TrainingInputError: a convention is unknown or its value impossible.
+    """
+    chosen: dict[str, Any] = dict(config.conventions)
+    chosen.setdefault("default_steps", config.steps)
+    chosen["trained_steps"] = config.steps
+    try:
+        # As if read from JSON, so that a value of the wrong type is named as such.
+        return ModelConfig.from_dict(asdict(start) | chosen, origin="the training's conventions")
+    except GircseError as error:
+        raise TrainingInputError(str(error)) from error
