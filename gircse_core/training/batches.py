@@ -142,11 +142,9 @@ def duplicate_mask(queries: Sequence[str], passages: Sequence[str]) -> torch.Ten
     query_ids, passage_ids = _text_ids(queries), _text_ids(passages)
     rows = len(queries)
     same_passage = passage_ids[:rows, None] == passage_ids[None]  # (B, P)
-    same_query = torch.zeros_like(same_passage)
-    same_query[:, :rows] = query_ids[:, None] == query_ids[None]
-    # A hard negative that is a positive of an equal query is none.
-    answers = (same_query.float() @ same_passage.float()) > 0  # (B, P)
-    return same_passage | same_query | answers
+    same_query = query_ids[:, None] == query_ids[None]  # (B, B)
+    # What answers an equal query answers this one.
+    return (same_query.float() @ same_passage.float()) > 0  # (B, P)
 
 
 def _text_ids(texts: Sequence[str]) -> torch.Tensor:

@@ -44,6 +44,7 @@ def write_prefix_model(
     file = folder / ADAPTER_FILE
     partial = file.with_suffix(".partial")
     save_file(stored, partial, metadata={"format": "pt"})
+    partial.chmod(0o644)  # safetensors leaves it to its owner alone
     digest = file_sha256(partial)
     weights_sha256 = start.base_sha256 or file_sha256(start.base / "model.safetensors")
     values = asdict(config) | {

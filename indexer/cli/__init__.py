@@ -24,6 +24,7 @@ from indexer.cli import (
     serve,
     show,
     status,
+    train,
 )
 from indexer.cli.boundary import EXIT_CODES, RootGroup
 from indexer.cli.options import epilog
@@ -98,6 +99,7 @@ app.command(name="show", epilog=show.EPILOG)(show.show)
 app.add_typer(collection.app, name="collections")
 app.add_typer(document.app, name="documents")
 app.add_typer(model.app, name="model")
+app.command(name="train", epilog=train.EPILOG)(train.train)
 app.add_typer(config.app, name="config")
 app.command(name="doctor", epilog=doctor.EPILOG)(doctor.doctor)
 app.command(name="app", epilog=serve.EPILOG)(serve.serve)

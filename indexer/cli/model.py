@@ -1,8 +1,9 @@
-"""``gircse model``: the models that there are, and whether their files are intact."""
+"""``gircse model``: what models there are, whether they are intact, and how to ship one."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,6 +12,7 @@ from indexer.cli.boundary import ExitCode
 from indexer.cli.options import FormatOption, QuietOption, epilog
 from indexer.cli.session import session_of
 from indexer.cli.terminal import one_line, write_json
+from indexer.wording import size_text
 
 __all__ = ["app"]
 
@@ -123,3 +125,27 @@ def verify(
             f"the model {name} is not usable. Fetch it: gircse model pull {name}"
         )
         raise typer.Exit(ExitCode.ERROR)
+
+
+@app.command(
+    name="export",
+    epilog=epilog(
+        "gircse model export my-model shipped",
+        "gircse search beans --model ./shipped --collection trained",
+        after=["A run that has not ended yet is exported as of its latest checkpoint."],
+    ),
+)
+def export(
+    context: typer.Context,
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder that gircse train wrote.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A new folder for the model.")],
+    full: Annotated[
+        bool, typer.Option("--full", help="Store float32; half the size is nearly as exact.")
+    ] = False,
+) -> None:
+    """Write a trained model as a small folder to ship: adapter, settings with checksums, card."""
+    from indexer.training import export_model
+
+    session = session_of(context)
+    for file in export_model(run, out, half=not full):
+        session.terminal.line(f"{one_line(str(file))}  ", (size_text(file.stat().st_size), "dim"))

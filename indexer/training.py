@@ -1,0 +1,101 @@
+"""The seam to training: the second of the two modules that know ``gircse_core``.
+
+Imports torch only when something is trained or exported.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from indexer.errors import UsageError
+
+if TYPE_CHECKING:
+    # Under their own names, so that the command line can name them from here.
+    from gircse_core.training.configuration import TrainingConfig as TrainingConfig
+    from gircse_core.training.progress import TrainingProgress as TrainingProgress
+    from gircse_core.training.progress import TrainingReport as TrainingReport
+
+__all__ = ["export_model", "train_model", "training_config"]
+
+
+def training_config(values: Mapping[str, Any]) -> TrainingConfig:
+    """Return the configuration of a run from its options by name; the others get their defaults.
+
+    Raises:
+        ModelError: a value is out of range.
+    """
+    from gircse_core.training.configuration import TrainingConfig
+
+    return TrainingConfig(**values)
+
+
+def train_model(
+    config: TrainingConfig,
+    pair_files: Sequence[Path],
+    out: Path,
+    *,
+    resume: bool = False,
+    command: str | None = None,
+    on_progress: Callable[[TrainingProgress], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> TrainingReport:
+    """Train a model and write it to a folder that loads like any other model.
+
+    Args:
+        config: the run.
+        pair_files: ``.jsonl`` or ``.jsonl.gz`` with query, pos and, where known, neg and source.
+        out: folder for the model.
+        resume: go on from the latest checkpoint in ``out``.
+        command: what the model's card shows as the way to repeat the run.
+        on_progress: called after every update.
+        should_stop: asked after every update; True ends the run after a checkpoint.
+
+    Raises:
+        UsageError: the packages for training are not installed.
+        ModelError: data, options or model cannot be used, or the loss is no number.
+    """
+    _require_training()
+    from gircse_core.training.trainer import train
+
+    return train(
+        config,
+        pair_files,
+        out,
+        resume=resume,
+        command=command,
+        on_progress=on_progress,
+        should_stop=should_stop,
+    )
+
+
+def export_model(run: Path, out: Path, *, half: bool = True) -> list[Path]:
+    """Write the model of a run, finished or not, as a folder to ship; return its files.
+
+    Args:
+        run: folder of the run.
+        out: new folder.
+        half: store float16.
+
+    Raises:
+        UsageError: the packages for training are not installed.
+        ModelError: there is no run, or ``out`` is taken.
+    """
+    _require_training()
+    from gircse_core.training.shipping import export_run
+
+    return export_run(run, out, half=half)
+
+
+def _require_training() -> None:
+    missing = [name for name in ("accelerate", "matplotlib") if find_spec(name) is None]
+    if missing:
+        raise UsageError(
+            f"Training needs {' and '.join(missing)}, not installed here: "
+            "pip install 'gircse-search[train]'"
+        )
+    # Read by OpenMP when torch is first imported; see indexer.embedder.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
