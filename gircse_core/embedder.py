@@ -109,6 +109,21 @@ class GircseEmbedder:
         return self.info.fingerprint() | {"dtype": dtype}
 
     @property
+    def tokenizer(self) -> TextTokenizer:
+        """What turns its texts into batches."""
+        return self._tokenizer
+
+    @property
+    def batch_tokens(self) -> int:
+        """Largest padded batch, in tokens."""
+        return self._batch_tokens
+
+    @property
+    def document_backbone(self) -> Backbone[Any]:
+        """What its documents run through."""
+        return self._for_documents
+
+    @property
     def truncated(self) -> int:
         """How many texts have been cut at the model's limit so far."""
         return self._tokenizer.truncated

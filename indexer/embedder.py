@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 # The errors alone import no torch.
 from gircse_core.errors import GircseError as ModelError
@@ -28,8 +28,10 @@ __all__ = [
     "ModelError",
     "ModelInfo",
     "ModelNotFoundError",
+    "Pooling",
     "Refinement",
     "list_models",
+    "load_baseline",
     "load_embedder",
     "model_info",
     "pull_model",
@@ -39,6 +41,10 @@ __all__ = [
 
 DEFAULT_MODEL = "gircse-minilm"
 """Runs on a CPU without a hub; the same name as in ``gircse_core.registry``."""
+
+
+Pooling = Literal["mean", "last", "prompt"]
+"""How a baseline pools a single pass; see ``gircse_core.baselines``."""
 
 
 class Refinement(Protocol):
@@ -222,3 +228,22 @@ def load_embedder(model: str, *, device: str | None = None, dtype: str | None = 
 
     # Offline: nothing is downloaded in the middle of a run; `gircse model pull` is the way.
     return GircseEmbedder(resolve(model, offline=True), device=device, dtype=dtype)
+
+
+def load_baseline(embedder: Embedder, pooling: Pooling) -> Embedder:
+    """Return what a loaded model's weights give in a single pass, at step 0 alone.
+
+    Args:
+        embedder: as ``load_embedder`` returned it.
+        pooling: over the tokens, the last one, or what a prompt ends in.
+
+    Raises:
+        ModelError: the model has no such baseline.
+        TypeError: the embedder is another than this module loads.
+    """
+    from gircse_core.baselines import SinglePassEmbedder
+    from gircse_core.embedder import GircseEmbedder
+
+    if not isinstance(embedder, GircseEmbedder):
+        raise TypeError(f"{type(embedder).__name__} has no backbone to pool")
+    return SinglePassEmbedder(embedder, pooling)

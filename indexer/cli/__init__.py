@@ -18,6 +18,7 @@ from indexer.cli import (
     config,
     doctor,
     document,
+    evaluate,
     index,
     model,
     search,
@@ -102,6 +103,7 @@ app.add_typer(model.app, name="model")
 app.command(name="train", epilog=train.EPILOG)(train.train)
 app.add_typer(config.app, name="config")
 app.command(name="doctor", epilog=doctor.EPILOG)(doctor.doctor)
+app.command(name="eval", epilog=evaluate.EPILOG)(evaluate.evaluate)
 app.command(name="app", epilog=serve.EPILOG)(serve.serve)
 
 

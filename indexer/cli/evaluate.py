@@ -1,0 +1,212 @@
+"""``gircse eval``: how well a model finds, measured on judged sets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+
+import typer
+
+from indexer.cli.options import DeviceOption, QuietOption, epilog
+from indexer.cli.session import Session, session_of
+from indexer.cli.terminal import write_json
+from indexer.errors import UsageError
+
+if TYPE_CHECKING:
+    from indexer.embedder import Embedder
+    from indexer.evaluation.plan import EvaluationPlan
+    from indexer.evaluation.results import Baseline, EvaluationReport
+    from indexer.results import Mode
+    from indexer.settings import Settings
+
+__all__ = ["EPILOG", "evaluate"]
+
+EPILOG = epilog(
+    "gircse eval my-set",
+    "gircse eval sets/* --steps 0,1,5,20 --mode dense --baseline rocchio --plot curve.svg",
+    "gircse eval my-set --steps 1,5,20 --matrix --format json",
+    after=[
+        "A judged set is a folder in the BEIR layout: corpus.jsonl, queries.jsonl, qrels/test.tsv.",
+        "A file of sentence pairs has a score, a sentence and a sentence per line, between tabs.",
+        "Figures: nDCG@10, recall@100, MRR@10; 95 % bootstrap intervals; paired t-tests against",
+        "the fewest steps.",
+    ],
+)
+
+ReportFormat = Literal["table", "json"]
+NameT = TypeVar("NameT", bound=str)
+
+
+def evaluate(  # noqa: PLR0913 - one per option
+    context: typer.Context,
+    sets: Annotated[
+        list[Path],
+        typer.Argument(metavar="DIR…", help="Judged sets, and files of sentence pairs."),
+    ],
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            metavar="MODEL",
+            help="A registered name, a local folder or a hub id.",
+            show_default="the one of the settings",
+        ),
+    ] = None,
+    steps: Annotated[
+        str | None,
+        typer.Option(
+            "--steps",
+            "-k",
+            metavar="K,K,…",
+            help="Refinement steps of the queries.",
+            show_default="of 0,1,2,3,5,8,12,20 those that the model defines",
+        ),
+    ] = None,
+    doc_steps: Annotated[
+        str,
+        typer.Option("--doc-steps", metavar="same|K", help="Refinement steps of the documents."),
+    ] = "same",
+    mode: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--mode",
+            "-m",
+            metavar="MODE",
+            help="dense, lexical or hybrid; may be repeated.",
+            show_default="all",
+        ),
+    ] = None,
+    baseline: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--baseline",
+            "-b",
+            metavar="NAME",
+            help="What else to measure, on the same backbone: mean, last, prompt, rocchio, maxsim"
+            " or bm25; may be repeated.",
+        ),
+    ] = None,
+    split: Annotated[
+        str, typer.Option("--split", metavar="NAME", help="Which judgements: qrels/NAME.tsv.")
+    ] = "test",
+    matrix: Annotated[
+        bool, typer.Option("--matrix", help="Also pair every step count with every other.")
+    ] = False,
+    chunked: Annotated[
+        bool,
+        typer.Option(
+            "--chunked",
+            help="Cut documents as indexing does; a document counts by its best passage.",
+        ),
+    ] = False,
+    format: Annotated[
+        ReportFormat,
+        typer.Option("--format", "-f", help="Tables for people, or one JSON document."),
+    ] = "table",
+    plot: Annotated[
+        Path | None,
+        typer.Option("--plot", metavar="FILE", help="Draw quality against time: .png, .svg, .pdf."),
+    ] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option("--cache", metavar="DIR", help="Keep vectors here for the next evaluation."),
+    ] = None,
+    device: DeviceOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Measure how well a model finds, on judged sets."""
+    from indexer.cli.evaluate_progress import EvaluationDisplay
+    from indexer.evaluation.plan import EvaluationPlan
+    from indexer.evaluation.plot import check_plot_file, write_plot
+    from indexer.evaluation.study import Study, read_sets
+
+    session = session_of(context)
+    session.terminal.quiet = quiet
+    settings = session.load({"model": model, "device": device}).settings
+    plan = EvaluationPlan(
+        steps=_steps(steps, doc_steps, settings),
+        document_steps=_document_steps(doc_steps),
+        modes=_modes(mode),
+        baselines=_baselines(baseline or []),
+        matrix=matrix,
+        chunked=chunked,
+    )
+    if plot is not None:
+        check_plot_file(plot)
+    judged = read_sets(sets, split=split)
+    embedder = _load(plan, settings, session)
+    with EvaluationDisplay(session.terminal) as display:
+        report = Study(
+            plan,
+            embedder,
+            cache=cache,
+            variant=f"{settings.device} {settings.dtype}",
+            on_progress=display.update,
+        ).run(judged)
+    if plot is not None:
+        write_plot(report, plot)
+    if format == "json":
+        write_json(report.as_dict())
+    else:
+        _print(report, session)
+
+
+def _steps(text: str | None, doc_steps: str, settings: Settings) -> tuple[int, ...]:
+    from indexer.embedder import model_info
+    from indexer.evaluation.plan import steps_of_model
+
+    asked = None if text is None else [_number(part, "--steps") for part in text.split(",")]
+    return steps_of_model(
+        asked, model_info(settings.model), document_steps=_document_steps(doc_steps)
+    )
+
+
+def _modes(names: Sequence[str] | None) -> tuple[Mode, ...]:
+    from indexer.results import MODES
+
+    chosen = MODES if names is None else names
+    return tuple(_one_of(MODES, name, "--mode") for name in dict.fromkeys(chosen))
+
+
+def _baselines(names: Sequence[str]) -> tuple[Baseline, ...]:
+    from indexer.evaluation.plan import BASELINES
+
+    return tuple(_one_of(BASELINES, name, "--baseline") for name in dict.fromkeys(names))
+
+
+def _one_of(known: Sequence[NameT], name: str, option: str) -> NameT:
+    for candidate in known:
+        if candidate == name:
+            return candidate
+    raise UsageError(f"{option} is {name!r}; choose from {', '.join(known)}.")
+
+
+def _document_steps(text: str) -> int | None:
+    return None if text == "same" else _number(text, "--doc-steps")
+
+
+def _number(text: str, option: str) -> int:
+    if not text.strip().isdecimal():
+        raise UsageError(f"{option} holds {text!r}; expected whole numbers such as 0,1,5,20.")
+    return int(text)
+
+
+def _load(plan: EvaluationPlan, settings: Settings, session: Session) -> Embedder | None:
+    # Through the module, so that one place decides how a model is loaded.
+    from indexer import embedder
+
+    if not plan.asks_model:
+        return None
+    with session.terminal.status(f"Loading {settings.model}"):
+        return embedder.load_embedder(settings.model, device=settings.device, dtype=settings.dtype)
+
+
+def _print(report: EvaluationReport, session: Session) -> None:
+    from indexer.evaluation.report import tables
+
+    for number, table in enumerate(tables(report)):
+        if number:
+            session.terminal.line("")
+        session.terminal.line((table.title, "bold"))
+        session.terminal.columns(table.header, table.rows, right=table.header[1:])
