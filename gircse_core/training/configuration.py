@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args
 
-from gircse_core.config import Family
-from gircse_core.errors import TrainingInputError
+from gircse_core.config import Family, ModelConfig
+from gircse_core.errors import GircseError, TrainingInputError
 
-__all__ = ["Schedule", "TeacherName", "TrainingConfig"]
+__all__ = ["Schedule", "TeacherName", "TrainingConfig", "trained_conventions"]
 
 Schedule = Literal["linear", "cosine", "constant"]
 TeacherName = Literal["base", "hybrid"]
@@ -238,3 +238,19 @@ class TrainingConfig:
         value = getattr(self, name)
         if value is not None and value not in allowed:
             raise TrainingInputError(f"{name} is {value!r}; choose one of {list(allowed)}.")
+
+
+def trained_conventions(start: ModelConfig, config: TrainingConfig) -> ModelConfig:
+    """Return the conventions of the model that a run makes.
+
+    Raises:
+        TrainingInputError: a convention is unknown or its value impossible.
+    """
+    chosen: dict[str, Any] = dict(config.conventions)
+    chosen.setdefault("default_steps", config.steps)
+    chosen["trained_steps"] = config.steps
+    try:
+        # As if read from JSON, so that a value of the wrong type is named as such.
+        return ModelConfig.from_dict(asdict(start) | chosen, origin="the training's conventions")
+    except GircseError as error:
+        raise TrainingInputError(str(error)) from error

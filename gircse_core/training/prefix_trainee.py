@@ -7,21 +7,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from gircse_core.backbones.encoder_weights import ADAPTED, EncoderConfig, load_tensors
 from gircse_core.backbones.prefix_encoder import PrefixEncoder
-from gircse_core.config import ModelConfig
 from gircse_core.devices import place
-from gircse_core.errors import GircseError, TrainingInputError
+from gircse_core.errors import TrainingInputError
 from gircse_core.integrity import check_sha256
 from gircse_core.registry import ModelSpec
 from gircse_core.tokenization import TextTokenizer, TokenBatch
-from gircse_core.training.configuration import TrainingConfig
+from gircse_core.training.configuration import TrainingConfig, trained_conventions
 from gircse_core.training.export import write_prefix_model
 from gircse_core.training.rollout import rollout
 from gircse_core.training.token_groups import run_in_groups
@@ -166,19 +164,3 @@ def initial_tensors(sizes: EncoderConfig, config: TrainingConfig) -> dict[str, t
             tensors[f"{stem}.lora_A"] = down
             tensors[f"{stem}.lora_B"] = torch.zeros(rows, config.rank)
     return tensors
-
-
-def trained_conventions(start: ModelConfig, config: TrainingConfig) -> ModelConfig:
-    """Return the conventions of the model that a run makes.
-
-    Raises:
-        TrainingInputError: a convention is unknown or its value impossible.
-    """
-    chosen: dict[str, Any] = dict(config.conventions)
-    chosen.setdefault("default_steps", config.steps)
-    chosen["trained_steps"] = config.steps
-    try:
-        # As if read from JSON, so that a value of the wrong type is named as such.
-        return ModelConfig.from_dict(asdict(start) | chosen, origin="the training's conventions")
-    except GircseError as error:
-        raise TrainingInputError(str(error)) from error

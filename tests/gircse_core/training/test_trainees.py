@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from gircse_core import GircseEmbedder, resolve
+from gircse_core.backbones.causal import CausalBackbone
+from gircse_core.backbones.prefix_encoder import PrefixEncoder
+from gircse_core.errors import TrainingInputError
+from gircse_core.training.configuration import TrainingConfig
+from gircse_core.training.rollout import rollout
+from gircse_core.training.trainees import load_trainee
+from tests.gircse_core import models
+
+TEXTS = models.TEXTS
+
+
+def _trainee(folder, **choices):
+    spec = resolve(str(folder))
+    values = {"model": str(folder), "steps": 3, "dtype": "float32", "rank": 4, "alpha": 4.0}
+    values |= choices
+    config = TrainingConfig(**values).resolved(spec.config.family)
+    return load_trainee(spec, config, device="cpu")
+
+
+def _stirred(trainee, size=0.1):
+    """Move every trained tensor away from its start, where half of the gradients are 0."""
+    generator = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        for tensor in trainee.tensors.values():
+            tensor.add_(torch.randn(tensor.shape, generator=generator) * size)
+    return trainee
+
+
+@pytest.fixture
+def encoder(checkpoints):
+    return checkpoints["prefix"].parent / "encoder"
+
+
+def test_a_new_adapter_leaves_the_base_as_it_is(encoder):
+    trainee = _trainee(encoder)
+    spec = replace(resolve(str(encoder)), config=trainee.config)
+    plain = PrefixEncoder.load(
+        spec.config, spec.base, device=torch.device("cpu"), dtype=torch.float32
+    )
+    rows = trainee.tokens(TEXTS)
+    batch = trainee._tokenizer.pad(rows, list(range(len(rows))))
+    expected = rollout(plain, spec.config, batch.input_ids, batch.attention_mask, steps=3)
+    torch.testing.assert_close(trainee.encode(rows, steps=3), expected, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(trainee.base_embeddings(rows, steps=3), expected[0])
+
+
+@pytest.mark.parametrize("name", ["encoder", "qwen2"])
+def test_rows_do_not_depend_on_how_they_are_grouped(name, checkpoints, encoder):
+    folder = encoder if name == "encoder" else checkpoints[name]
+    one = _stirred(_trainee(folder, forward_tokens=100_000, dropout=0.0))
+    many = _stirred(_trainee(folder, forward_tokens=64, dropout=0.0))
+    rows = one.tokens(TEXTS)
+    torch.testing.assert_close(
+        one.encode(rows, steps=3), many.encode(rows, steps=3), atol=1e-5, rtol=1e-4
+    )
+
+
+@pytest.mark.parametrize("name", ["encoder", "prefix", "qwen2"])
+def test_the_exported_folder_gives_the_trainees_own_vectors(name, checkpoints, encoder, tmp_path):
+    folder = encoder if name == "encoder" else checkpoints[name]
+    trainee = _stirred(_trainee(folder, dropout=0.0))
+    trainee.export(tmp_path, {}, half=False)
+    rows = trainee.tokens(TEXTS)
+    with torch.no_grad():
+        own = trainee.encode(rows, steps=3)[-1].numpy()
+    loaded = GircseEmbedder(str(tmp_path), device="cpu", dtype="float32")
+    np.testing.assert_allclose(loaded.embed_documents(TEXTS, 3), own, atol=2e-5)
+    further = _trainee(tmp_path, dropout=0.0)
+    with torch.no_grad():
+        again = further.encode(rows, steps=3)[-1].numpy()
+    np.testing.assert_allclose(again, own, atol=2e-5)
+
+
+def test_half_precision_halves_the_file_and_hardly_moves_the_vectors(encoder, tmp_path):
+    trainee = _stirred(_trainee(encoder))
+    for name, half in (("full", False), ("half", True)):
+        (tmp_path / name).mkdir()
+        trainee.export(tmp_path / name, {}, half=half)
+    sizes = [(tmp_path / name / "adapter.safetensors").stat().st_size for name in ("half", "full")]
+    assert sizes[0] < 0.62 * sizes[1]
+    full, half = (
+        GircseEmbedder(str(tmp_path / name), device="cpu", dtype="float32").embed_queries(TEXTS, 3)
+        for name in ("full", "half")
+    )
+    assert (full * half).sum(axis=1).min() > 0.9999
+
+
+def test_weights_to_export_may_be_others_than_those_in_training(checkpoints, tmp_path):
+    trainee = _trainee(checkpoints["qwen2"])
+    rows = trainee.tokens(TEXTS)
+    with torch.no_grad():
+        before = trainee.base_embeddings(rows, steps=3)
+        kept = {name: tensor.clone() for name, tensor in trainee.tensors.items()}
+    zeros = {name: torch.zeros_like(tensor) for name, tensor in trainee.tensors.items()}
+    _stirred(trainee)
+    stirred = {name: tensor.detach().clone() for name, tensor in trainee.tensors.items()}
+    trainee.export(tmp_path, zeros, half=False)
+    loaded = GircseEmbedder(str(tmp_path), device="cpu", dtype="float32")
+    np.testing.assert_allclose(loaded.embed_documents(TEXTS, 3), before, atol=2e-5)
+    assert all(torch.equal(stirred[name], tensor) for name, tensor in trainee.tensors.items())
+    assert not any(torch.equal(kept[name], stirred[name]) for name in kept)
+
+
+def _widened(trainee):
+    """Put a trainee into float64, where finite differences are exact enough."""
+    for tensor in trainee.tensors.values():
+        tensor.data = tensor.data.double()
+    if hasattr(trainee, "_base"):
+        trainee._base = trainee._base.to(torch.device("cpu"), torch.float64)
+    else:
+        trainee._peft.double()
+        trainee._backbone = CausalBackbone(trainee._peft.get_base_model(), trainee.config)
+    return trainee
+
+
+@pytest.mark.parametrize("name", ["encoder", "qwen2"])
+def test_gradients_through_soft_tokens_agree_with_finite_differences(name, checkpoints, encoder):
+    folder = encoder if name == "encoder" else checkpoints[name]
+    trainee = _widened(_stirred(_trainee(folder, dropout=0.0)))
+    rows = trainee.tokens(TEXTS[:3])
+    weights = torch.randn(3, 32, generator=torch.Generator().manual_seed(2)).double()
+
+    def value():
+        # The last step alone: it sees the tensors through every soft token before it.
+        return (trainee.encode(rows, steps=3)[-1].double() * weights).sum()
+
+    value().backward()
+    generator = torch.Generator().manual_seed(3)
+    for tensor in list(trainee.tensors.values())[::5]:
+        direction = torch.randn(tensor.shape, generator=generator).double()
+        direction /= direction.norm()
+        slope = float((tensor.grad * direction).sum())
+        size = 2e-3
+        with torch.no_grad():
+            tensor.add_(direction, alpha=size)
+            above = float(value())
+            tensor.add_(direction, alpha=-2 * size)
+            below = float(value())
+            tensor.add_(direction, alpha=size)
+        # The pooled vectors are float32, which bounds how exact the difference can be.
+        assert (above - below) / (2 * size) == pytest.approx(slope, rel=1e-3, abs=2e-4)
+
+
+@pytest.mark.parametrize("name", ["encoder", "qwen2"])
+def test_stagewise_changes_gradients_alone(name, checkpoints, encoder):
+    folder = encoder if name == "encoder" else checkpoints[name]
+    plain = _stirred(_trainee(folder, dropout=0.0))
+    staged = _stirred(_trainee(folder, dropout=0.0, stagewise=True))
+    rows = plain.tokens(TEXTS)
+    first, second = plain.encode(rows, steps=3), staged.encode(rows, steps=3)
+    torch.testing.assert_close(first, second, atol=1e-5, rtol=1e-4)
+    weights = torch.randn(first.shape[1:], generator=torch.Generator().manual_seed(2))
+    for embeddings in (first, second):
+        (embeddings[-1] * weights).sum().backward()
+    some = list(plain.tensors)[-1]
+    assert not torch.allclose(plain.tensors[some].grad, staged.tensors[some].grad)
+
+
+def test_the_prompt_path_of_a_prefix_encoder_is_frozen(encoder):
+    trainee = _stirred(_trainee(encoder))
+    embeddings = trainee.encode(trainee.tokens(TEXTS), steps=2)
+    tensors = list(trainee.tensors.values())
+    at_zero = torch.autograd.grad((embeddings[0] ** 3).sum(), tensors, retain_graph=True)
+    assert not any(gradient.any() for gradient in at_zero)
+    assert all(
+        gradient.any() for gradient in torch.autograd.grad((embeddings[1] ** 3).sum(), tensors)
+    )
+
+
+def test_options_that_do_not_fit_are_refused(checkpoints, encoder):
+    with pytest.raises(TrainingInputError, match="dropout is 0.1"):
+        _trainee(encoder, dropout=0.1)
+    with pytest.raises(TrainingInputError, match="unknown keys"):
+        _trainee(encoder, conventions=(("gait", 1),))
+    with pytest.raises(TrainingInputError, match="gate must be float"):
+        _trainee(encoder, conventions=(("gate", "wide"),))
+    with pytest.raises(TrainingInputError, match="cannot be set for a causal model"):
+        _trainee(checkpoints["qwen2"], conventions=(("pooling", "last"),))
+    with pytest.raises(TrainingInputError, match="none of the layers"):
+        _trainee(checkpoints["gpt2"])
