@@ -8,12 +8,12 @@ from pathlib import Path
 from gircse_core.errors import TrainingInputError
 from gircse_core.registry import resolve
 from gircse_core.training.checkpoints import latest_checkpoint, load_checkpoint
+from gircse_core.training.curves import CURVES_FILE
+from gircse_core.training.model_card import CARD_FILE
 from gircse_core.training.run_folder import RunFolder
 from gircse_core.training.trainees import load_trainee
 
 __all__ = ["export_run"]
-
-_ALONG = ("README.md", "curves.png")
 
 
 def export_run(run: Path, out: Path, *, half: bool = True) -> list[Path]:
@@ -42,7 +42,7 @@ def export_run(run: Path, out: Path, *, half: bool = True) -> list[Path]:
     trainee = load_trainee(resolve(config.model, offline=True), config, device="cpu")
     out.mkdir(parents=True, exist_ok=True)
     trainee.export(out, checkpoint.average or checkpoint.weights, half=half)
-    for name in _ALONG:
+    for name in (CARD_FILE, CURVES_FILE):
         if (run / name).is_file():
             shutil.copyfile(run / name, out / name)
     return sorted(out.iterdir())

@@ -14,7 +14,10 @@ from accelerate import PartialState
 from gircse_core.registry import resolve
 from gircse_core.training.batches import BatchPlan
 from gircse_core.training.configuration import TrainingConfig
+from gircse_core.training.curves import CURVES_FILE, draw_curves
+from gircse_core.training.export import base_name
 from gircse_core.training.loop import TrainingLoop
+from gircse_core.training.model_card import CARD_FILE, model_card, notes_of
 from gircse_core.training.pairs import PairSet, read_pairs
 from gircse_core.training.progress import TrainingProgress, TrainingReport
 from gircse_core.training.run_folder import RunFolder, RunRecord
@@ -71,10 +74,13 @@ def train(
         loop = TrainingLoop(trainee, plan, chosen, folder, lexical=_lexical(trainee, pairs, chosen))
         loop.resume()
         finished = loop.run(on_progress=on_progress, should_stop=should_stop)
+    report = _report(folder, record, loop, finished=finished)
     if finished and processes.is_main_process:
         trainee.export(out, loop.exported(), half=False)
+        draw_curves(folder.history(), out / CURVES_FILE)
+        _write_card(out / CARD_FILE, record, report, trainee, base=base_name(spec))
     processes.wait_for_everyone()
-    return _report(folder, record, loop, finished=finished)
+    return report
 
 
 def _device(config: TrainingConfig, processes: PartialState) -> str | None:
@@ -103,6 +109,20 @@ def _token_rows(trainee: Trainee, pairs: PairSet) -> Iterable[list[int]]:
             part = []
     if part:
         yield from trainee.tokens(part)
+
+
+def _write_card(
+    file: Path, record: RunRecord, report: TrainingReport, trainee: Trainee, *, base: str
+) -> None:
+    card = model_card(
+        record,
+        report,
+        trainee.config,
+        base=base,
+        trained=sum(tensor.numel() for tensor in trainee.tensors.values()),
+        notes=notes_of(file.read_text(encoding="utf-8")) if file.is_file() else None,
+    )
+    RunFolder.write(file, card)
 
 
 def _report(

@@ -6,8 +6,34 @@ import gzip
 import json
 from pathlib import Path
 
-THINGS = "river bridge kettle garden violin engine pepper window ladder comet anchor candle".split()
-DEEDS = "repair paint clean measure borrow carry hide sell polish weigh draw fold".split()
+THINGS = [
+    "river",
+    "bridge",
+    "kettle",
+    "garden",
+    "violin",
+    "engine",
+    "pepper",
+    "window",
+    "ladder",
+    "comet",
+    "anchor",
+    "candle",
+]
+DEEDS = [
+    "repair",
+    "paint",
+    "clean",
+    "measure",
+    "borrow",
+    "carry",
+    "hide",
+    "sell",
+    "polish",
+    "weigh",
+    "draw",
+    "fold",
+]
 
 
 def questions(count: int) -> list[dict[str, str]]:

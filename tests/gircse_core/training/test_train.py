@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +109,8 @@ def test_a_short_run_learns_and_leaves_a_model_that_loads_by_folder(encoder, pai
     for steps in range(4):
         vectors = embedder.embed_documents(models.TEXTS, steps)
         np.testing.assert_allclose(vectors, own[steps].numpy(), atol=2e-5)
+    assert (out / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert (out / "README.md").read_text().startswith("# model\n")
     with pytest.raises(TrainingInputError, match="holds a run already"):
         train(config, pairs, out)
 
@@ -191,13 +194,28 @@ def test_a_run_that_is_asked_to_stop_ends_after_a_checkpoint(encoder, pairs, tmp
     assert again.step_losses == report.step_losses
 
 
+def test_notes_on_the_card_outlive_a_new_card(encoder, pairs, tmp_path):
+    out = tmp_path / "model"
+    train(_config(encoder, updates=1), pairs, out, command="gircse train it")
+    card = out / "README.md"
+    text = card.read_text()
+    assert "```sh\ngircse train it\n```" in text
+    assert "| first.jsonl | 48 | first 48 |" in text
+    assert "| second.jsonl.gz | 48 | other#tag 48 |" in text
+    assert "## Notes\n\nNothing has been noted." in text
+    card.write_text(text.partition("\n## Notes")[0] + "\n## Notes\n\nBeans went **well**.\n")
+    train(_config(encoder, updates=1), pairs, out, resume=True)
+    assert card.read_text().endswith("## Notes\n\nBeans went **well**.\n")
+    assert card.read_text().count("## Notes") == 1
+
+
 def test_a_causal_model_trains_until_its_steps_are_in_order(causal, pairs, tmp_path):
     config = _config(
         causal, updates=60, steps=4, dropout=0.0, temperature=0.1, schedule="linear", block_size=1
     )
     report = train(config, pairs, tmp_path / "model")
     losses = [report.step_losses[step] for step in range(1, 5)]
-    assert all(later <= earlier * 1.001 for earlier, later in zip(losses, losses[1:], strict=False))
+    assert all(later <= earlier * 1.001 for earlier, later in pairwise(losses))
     first = RunFolder(tmp_path / "model").history()[0]["step_losses"]
     assert losses[-1] < 0.8 * first["4"]
 

@@ -177,7 +177,7 @@ def test_the_prompt_path_of_a_prefix_encoder_is_frozen(encoder):
 
 
 def test_options_that_do_not_fit_are_refused(checkpoints, encoder):
-    with pytest.raises(TrainingInputError, match="dropout is 0.1"):
+    with pytest.raises(TrainingInputError, match=r"dropout is 0\.1"):
         _trainee(encoder, dropout=0.1)
     with pytest.raises(TrainingInputError, match="unknown keys"):
         _trainee(encoder, conventions=(("gait", 1),))
