@@ -1,13 +1,9 @@
-"""Which pairs are made of a collection, how many of each kind, and in which order.
-
-The order matters: training keeps consecutive lines together in a batch, so lines are arranged in
-blocks of passages that are each other's hard negatives.
-"""
+"""Which pairs are made of a collection, and how many of each kind."""
 
 from __future__ import annotations
 
 import random
-from collections import Counter, defaultdict, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -25,10 +21,7 @@ from indexer.adaptation.passages import Passage
 from indexer.adaptation.rarity import WordRarity
 from indexer.errors import UsageError
 
-__all__ = ["BLOCK_SIZE", "DEFAULT_SHARES", "PairMix", "arrange", "draw_pairs"]
-
-BLOCK_SIZE = 8
-"""Lines that training keeps together, as ``gircse_core.training`` has it by default."""
+__all__ = ["DEFAULT_SHARES", "PairMix", "draw_pairs"]
 
 DEFAULT_SHARES: tuple[tuple[PairKind, float], ...] = (
     ("sentence", 3.0),
@@ -51,12 +44,11 @@ class PairMix:
         pairs: how many at most.
         passages: how many passages they are made from at most.
         shares: how often each kind is drawn, in proportion; a kind that is not named is not made.
-        negatives: hard negatives of each pair; 0 names none, and the order of the lines is then
-            what makes batches hard.
+        negatives: hard negatives of each pair at most; with 0 none are looked for.
         seed: decides every draw.
     """
 
-    pairs: int = 10_000
+    pairs: int = 6_000
     passages: int = 50_000
     shares: tuple[tuple[PairKind, float], ...] = field(default=DEFAULT_SHARES)
     negatives: int = 2
@@ -98,35 +90,6 @@ def draw_pairs(
     drawn = [pair for kind, count in counts.items() for pair in stock[kind][:count]]
     randomness.shuffle(drawn)
     return drawn
-
-
-def arrange(pairs: Sequence[Pair], negatives: Sequence[Sequence[str]]) -> list[int]:
-    """Return an order of the pairs in which neighbours are hard to tell apart.
-
-    Blocks of up to ``BLOCK_SIZE``: a pair, and one pair of each of its hardest negatives that are
-    still to be placed. No passage is twice in a block.
-
-    Args:
-        pairs: in random order.
-        negatives: the chunk ids of each one's hard negatives, hardest first.
-    """
-    waiting: defaultdict[str, deque[int]] = defaultdict(deque)
-    for number, pair in enumerate(pairs):
-        waiting[pair.passage.chunk_id].append(number)
-    placed = [False] * len(pairs)
-    order: list[int] = []
-    for number, pair in enumerate(pairs):
-        if placed[number]:
-            continue
-        block = [number]
-        waiting[pair.passage.chunk_id].remove(number)
-        for chunk_id in negatives[number]:
-            if len(block) < BLOCK_SIZE and waiting.get(chunk_id):
-                block.append(waiting[chunk_id].popleft())
-        for member in block:
-            placed[member] = True
-        order += block
-    return order
 
 
 def _stock(passages: Sequence[Passage], mix: PairMix) -> dict[PairKind, list[Pair]]:

@@ -1,4 +1,4 @@
-"""From a collection to a file of training pairs: reads, draws, mines, arranges, writes."""
+"""From a collection to a file of training pairs: reads, draws, mines, writes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from indexer.adaptation.mining import mine
-from indexer.adaptation.mix import PairMix, arrange, draw_pairs
+from indexer.adaptation.mix import PairMix, draw_pairs
 from indexer.adaptation.pair_file import write_pairs
 from indexer.adaptation.pairs import Pair
 from indexer.adaptation.passages import Passage, read_passages
@@ -99,22 +99,21 @@ def make_pairs(
             f"collection {collection.name!r} has {len(passages)} passages, of which {len(pairs)} "
             f"pairs can be made; training needs at least {MIN_PAIRS}. Index more documents first."
         )
-    mined = list(
-        mine(
+    mined: Iterable[Sequence[str]] = [()] * len(pairs)
+    if mix.negatives:
+        mined = mine(
             pairs,
             collection.store,
             embedder,
             steps=collection.config.steps,
             on_progress=lambda done: on_progress("mining negatives", done, len(pairs)),
         )
-    )
-    order = arrange(pairs, mined)
-    kept = [mined[number][: mix.negatives] for number in order]
+    negatives = [chunk_ids[: mix.negatives] for chunk_ids in mined]
     write_pairs(
         file,
-        [pairs[number] for number in order],
-        negatives=kept,
-        texts=_texts(collection, passages, kept),
+        pairs,
+        negatives=negatives,
+        texts=_texts(collection, passages, negatives),
         source=collection.name,
     )
     kinds = Counter(pair.kind for pair in pairs)

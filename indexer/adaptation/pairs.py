@@ -36,6 +36,7 @@ _MIN_SENTENCE_WORDS, _MAX_SENTENCE_WORDS = 5, 60
 _MIN_KEYWORDS, _MAX_KEYWORDS = 2, 5
 _MIN_KEYWORD_LETTERS = 3
 _MOST_UNDER_A_HEADING = 4
+_LARGEST_PART = 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +86,14 @@ def consecutive_pairs(passages: Sequence[Passage]) -> Iterator[Pair]:
 def sentence_pairs(
     passages: Sequence[Passage], *, per_passage: int, seed: int = 0
 ) -> Iterator[Pair]:
-    """Yield sentences of each passage with the whole of it: words that occur there are found."""
+    """Yield sentences of each passage with the whole of it: words that occur there are found.
+
+    A sentence that is most of its passage is left out: a text that asks for itself teaches nothing.
+    """
     for passage, (start, end) in _sentences(passages, per_passage, seed):
-        yield Pair("sentence", _one_line(passage.text[start:end]), passage.full_text, passage)
+        if end - start <= _LARGEST_PART * len(passage.text):
+            query = _one_line(passage.text[start:end])
+            yield Pair("sentence", query, passage.full_text, passage)
 
 
 def cloze_pairs(passages: Sequence[Passage], *, per_passage: int, seed: int = 0) -> Iterator[Pair]:

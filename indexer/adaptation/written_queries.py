@@ -34,7 +34,7 @@ _LONGEST_COPY = 8
 """So many words in a row that stand in the passage as well make a query a copy."""
 
 _PASSAGES_AT_A_TIME = 64
-_LABEL = re.compile(r"^\W*(?:search\s+)?(?:query|question)\s*:\s*", re.IGNORECASE)
+_LABEL = re.compile(r"^\W*(?:search\s+)?(?:query|question)\s*:\W*", re.IGNORECASE)
 _NUMBERING = re.compile(r"^\s*(?:[-*\u2022]|\d+[.)])\s+")
 _QUOTES = "\"'`\u201c\u201d\u2018\u2019\u00ab\u00bb "
 

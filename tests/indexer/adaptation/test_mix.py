@@ -1,4 +1,4 @@
-"""How many pairs of each kind, and in which order."""
+"""How many pairs of each kind."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from indexer.adaptation.mix import BLOCK_SIZE, PairMix, arrange, draw_pairs
+from indexer.adaptation.mix import PairMix, draw_pairs
 from indexer.adaptation.pairs import Pair
 from indexer.errors import UsageError
 from tests.indexer.adaptation.content import passage
@@ -56,24 +56,6 @@ def test_a_sentence_of_several_passages_asks_for_none():
     repeated = [passage(f"{shared} Page {n} has it.", chunk=f"c{n}") for n in range(3)]
 
     assert draw_pairs(repeated, PairMix(shares=(("sentence", 1.0),))) == []
-
-
-def test_blocks_hold_hard_negatives_and_no_passage_twice():
-    pairs = [Pair("sentence", f"q{n}", one.text, one) for n, one in enumerate(CORPUS * 2)]
-    # those that end on the same digit are hard to tell apart
-    negatives = [
-        [other.chunk_id for other in CORPUS if other.chunk_id[-1] == pair.passage.chunk_id[-1]]
-        for pair in pairs
-    ]
-    for pair, found in zip(pairs, negatives, strict=True):
-        found.remove(pair.passage.chunk_id)
-
-    order = arrange(pairs, negatives)
-
-    assert sorted(order) == list(range(len(pairs)))
-    block = [pairs[number].passage.chunk_id for number in order[: len(negatives[0]) + 1]]
-    assert set(block) == {"c0", *negatives[0]}
-    assert len(block) <= BLOCK_SIZE
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,7 @@ def test_a_sentence_asks_for_the_passage_that_holds_it():
     assert {pair.positive for pair in made} == {f"Bridges\n{TEXT}"}
     assert len(list(sentence_pairs([passage(TEXT)], per_passage=2))) == 2
     assert list(sentence_pairs([passage("Short. Also short.")], per_passage=2)) == []
+    assert list(sentence_pairs([passage(FIRST)], per_passage=2)) == []  # it would ask for itself
 
 
 def test_a_cloze_leaves_its_sentence_out():
