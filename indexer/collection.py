@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from indexer.chunking import ChunkingConfig
     from indexer.embedder import Embedder, ModelInfo
     from indexer.search import Searcher
+    from indexer.search_defaults import SearchDefaults
     from indexer.stores.base import VectorStore
 
 __all__ = ["Collection", "CollectionConfig"]
@@ -102,7 +103,25 @@ class Collection:
         """
         from indexer.search import Searcher
 
-        return Searcher(self.store, embedder, self.config.fingerprint)
+        return Searcher(
+            self.store, embedder, self.config.fingerprint, defaults=self.search_defaults()
+        )
+
+    def search_defaults(self) -> SearchDefaults:
+        """Return how this collection is searched where the user says nothing."""
+        from indexer.search_defaults import read_search_defaults
+
+        return read_search_defaults(self.database)
+
+    def set_search_defaults(self, defaults: SearchDefaults) -> None:
+        """Make these the collection's own; searches use them from now on.
+
+        Raises:
+            CollectionBusyError, StorageError: they could not be written; the old ones hold.
+        """
+        from indexer.search_defaults import write_search_defaults
+
+        write_search_defaults(self.database, defaults)
 
     def check_model(
         self,

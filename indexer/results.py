@@ -8,7 +8,7 @@ from typing import Literal
 from indexer.documents import Chunk
 from indexer.errors import UsageError
 from indexer.filters import Where
-from indexer.fusion import DENSE_WEIGHT
+from indexer.fusion import AUTOMATIC, DenseWeight
 from indexer.stores.base import DocumentRecord
 
 __all__ = ["FUSIONS", "MODES", "Fusion", "Hit", "Mode", "SearchRequest", "SearchResult"]
@@ -28,10 +28,11 @@ class SearchRequest:
         top_k: how many hits.
         offset: how many hits to leave out before them.
         mode: by meaning (dense), by words (lexical), or both.
-        steps: refinement steps of the query; None takes the model's default.
+        steps: refinement steps of the query; None takes the collection's own, or the model's.
         where: which documents to search; None searches all.
         fusion: how hybrid search joins its legs.
-        dense_weight: share of the dense leg in weighted fusion, 0 to 1.
+        dense_weight: share of the dense leg in weighted fusion: 0 to 1, or ``"auto"`` to choose it
+            by the lengths of the passages found; None takes the collection's own, else ``"auto"``.
         candidates: how many chunks of each leg hybrid search fuses. Hits beyond that many make
             it fuse more, which may change their order.
 
@@ -46,7 +47,7 @@ class SearchRequest:
     steps: int | None = None
     where: Where | None = None
     fusion: Fusion = "weighted"
-    dense_weight: float = DENSE_WEIGHT
+    dense_weight: DenseWeight | None = None
     candidates: int = 100
 
     def __post_init__(self) -> None:
@@ -63,8 +64,13 @@ class SearchRequest:
         ):
             if value < least:
                 raise UsageError(f"{name} is {value}; it must be at least {least}")
-        if not 0.0 <= self.dense_weight <= 1.0:
-            raise UsageError(f"dense_weight is {self.dense_weight}; it must be from 0 to 1")
+        weight = self.dense_weight
+        if weight not in (None, AUTOMATIC) and not _is_share(weight):
+            raise UsageError(f"dense_weight is {weight}; it must be from 0 to 1, or {AUTOMATIC!r}")
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, int | float) and 0.0 <= value <= 1.0  # false for NaN
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +107,8 @@ class SearchResult:
     Args:
         request: what was asked.
         steps: refinement steps that the query got; None when no model was asked.
+        dense_weight: share that the dense leg had in weighted fusion; None when nothing was fused,
+            or by ranks.
         hits: best first.
         total_chunks: how many chunks the collection had.
         timings_ms: time of each part that ran ("load" of the model, "embed", "dense", "lexical",
@@ -112,6 +120,7 @@ class SearchResult:
 
     request: SearchRequest
     steps: int | None
+    dense_weight: float | None
     hits: tuple[Hit, ...]
     total_chunks: int
     timings_ms: dict[str, float]

@@ -12,9 +12,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from indexer.errors import UsageError
-from indexer.fusion import reciprocal_ranks, weighted
+from indexer.fusion import (
+    AUTOMATIC,
+    automatic_weight,
+    deciding_chunks,
+    reciprocal_ranks,
+    weighted,
+)
 from indexer.highlighting import highlights_of
 from indexer.results import FUSIONS, MODES, Fusion, Hit, Mode, SearchRequest, SearchResult
+from indexer.search_defaults import SearchDefaults
 from indexer.stores.base import Scored, StoredChunk, VectorStore
 
 if TYPE_CHECKING:
@@ -27,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["FUSIONS", "MODES", "Fusion", "Hit", "Mode", "SearchRequest", "SearchResult", "Searcher"]
 
 _MAX_ATTEMPTS = 3
+_NO_DEFAULTS = SearchDefaults()
 
 
 class Searcher:
@@ -36,6 +44,7 @@ class Searcher:
         store: the collection's store.
         embedder: loads the model, or returns the loaded one; None allows lexical search only.
         fingerprint: what decided the collection's vectors.
+        defaults: what the collection chose for requests that say nothing.
     """
 
     def __init__(
@@ -43,10 +52,13 @@ class Searcher:
         store: VectorStore,
         embedder: Callable[[], Embedder] | None,
         fingerprint: Fingerprint,
+        *,
+        defaults: SearchDefaults = _NO_DEFAULTS,
     ) -> None:
         self._store = store
         self._embedder = embedder
         self._fingerprint = fingerprint
+        self._defaults = defaults
 
     def search(self, request: SearchRequest) -> SearchResult:
         """Return the hits of a request.
@@ -71,6 +83,7 @@ class Searcher:
         return SearchResult(
             request=request,
             steps=query.steps if query else None,
+            dense_weight=found.dense_weight,
             hits=hits,
             total_chunks=total_chunks,
             timings_ms=clock.milliseconds,
@@ -84,7 +97,9 @@ class Searcher:
         with clock.part("load"):
             embedder = self._embedder()
         info = embedder.info
-        steps = info.default_steps if request.steps is None else request.steps
+        steps = self._defaults.steps if request.steps is None else request.steps
+        if steps is None:
+            steps = info.default_steps
         if not info.min_steps <= steps <= info.max_steps:
             allowed = (
                 f"from {info.min_steps} to {info.max_steps} steps"
@@ -137,9 +152,20 @@ class Searcher:
         with clock.part("fuse"):
             if request.fusion == "rrf":
                 ranking = reciprocal_ranks(list(dense.ranks), list(lexical.ranks))
-            else:
-                ranking = weighted(dense.scores, lexical.scores, dense_weight=request.dense_weight)
-        return _Found(ranking, dense, lexical)
+                return _Found(ranking, dense, lexical)
+            weight = self._weight(request, dense, lexical)
+            ranking = weighted(dense.scores, lexical.scores, dense_weight=weight)
+        return _Found(ranking, dense, lexical, weight)
+
+    def _weight(self, request: SearchRequest, dense: _Leg, lexical: _Leg) -> float:
+        chosen = self._defaults.dense_weight
+        if request.dense_weight is not None:
+            chosen = request.dense_weight
+        if chosen is not None and chosen != AUTOMATIC:
+            return chosen
+        deciding = deciding_chunks(dense.ranks, lexical.ranks)
+        lengths = self._store.lengths(deciding)
+        return automatic_weight([lengths[one] for one in deciding if one in lengths])
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +193,7 @@ class _Found:
     ranking: Sequence[Scored]
     dense: _Leg
     lexical: _Leg
+    dense_weight: float | None = None
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import cast
 
 from indexer.errors import UsageError
+from indexer.fusion import AUTOMATIC
 
 __all__ = ["MAX_STEPS", "RULES", "Rule"]
 
@@ -59,6 +60,16 @@ def _real(low: float, high: float, *, unit: str = "", in_project: bool = True) -
     )
 
 
+def _weight(text: str) -> object:
+    return text if text == AUTOMATIC else float(text)
+
+
+def _is_weight(value: object) -> bool:
+    if isinstance(value, str):
+        return value == AUTOMATIC
+    return 0.0 <= cast(float, value) <= 1.0  # false for NaN
+
+
 def _pattern(pattern: re.Pattern[str], allowed: str, *, in_project: bool = True) -> Rule:
     return Rule(
         str, (str,), lambda value: bool(pattern.fullmatch(cast(str, value))), allowed, in_project
@@ -100,7 +111,12 @@ RULES: dict[str, Rule] = {
     "dtype": _choice("float32", "bfloat16", "float16"),
     "mode": _choice("hybrid", "dense", "lexical"),
     "fusion": _choice("weighted", "rrf"),
-    "dense_weight": _real(0, 1),
+    "dense_weight": Rule(
+        _weight,
+        (int, float, str),
+        _is_weight,
+        "auto, or a number from 0 to 1",
+    ),
     "top": _whole(1, 1000),
     "jobs": _whole(1, 256, in_project=False),
     "timeout_s": _real(1, 86_400, unit=" of seconds", in_project=False),

@@ -17,6 +17,7 @@ from typing import Literal, cast
 import platformdirs
 
 from indexer.errors import UsageError
+from indexer.fusion import DenseWeight
 from indexer.setting_rules import MAX_STEPS, RULES
 
 __all__ = [
@@ -58,7 +59,8 @@ class Settings:
         dtype: ``float32``, ``bfloat16`` or ``float16``; None chooses by device and model.
         mode: legs of a search.
         fusion: how the legs of a hybrid search are put together.
-        dense_weight: share of the dense leg in weighted fusion, 0 to 1.
+        dense_weight: share of the dense leg in weighted fusion: 0 to 1, or ``auto`` to choose it
+            for each query; None leaves the choice to the collection, which has ``auto`` at first.
         top: hits per search, 1 to 1000.
         jobs: processes that read files while indexing.
         timeout_s: seconds that reading one file may take.
@@ -76,7 +78,7 @@ class Settings:
     dtype: Dtype | None = None
     mode: Mode = "hybrid"
     fusion: FusionMethod = "weighted"
-    dense_weight: float = 0.65
+    dense_weight: DenseWeight | None = None
     top: int = 10
     jobs: int = field(default_factory=_default_jobs)
     timeout_s: float = 120.0
@@ -175,21 +177,20 @@ def _from_flags(flags: Mapping[str, object]) -> _Layer:
         if value is None:
             continue
         flag = "--" + name.replace("_", "-")
+        if isinstance(value, str):
+            value = _parsed(name, value, place=flag)
         layer[name] = (_checked(name, value, place=flag), f"flag {flag}")
     return layer
 
 
 def _from_environment(environ: Mapping[str, str]) -> _Layer:
     layer: _Layer = {}
-    for name, key in RULES.items():
+    for name in RULES:
         variable = f"GIRCSE_{name.upper()}"
         text = environ.get(variable, "").strip()
         if not text:  # set to nothing is the shell's way of "not set"
             continue
-        try:
-            value = key.parse(text)
-        except ValueError:
-            raise UsageError(f"{variable} is {text!r}; expected {key.allowed}.") from None
+        value = _parsed(name, text, place=variable)
         layer[name] = (_checked(name, value, place=variable), f"environment {variable}")
     return layer
 
@@ -209,6 +210,13 @@ def _from_file(path: Path, *, trusted: bool) -> _Layer:
             raise UsageError(f"{place} is {value!r}; expected {key.allowed}.")
         layer[name] = (_checked(name, value, place=place), str(path))
     return layer
+
+
+def _parsed(name: str, text: str, *, place: str) -> object:
+    try:
+        return RULES[name].parse(text)
+    except ValueError:
+        raise UsageError(f"{place} is {text!r}; expected {RULES[name].allowed}.") from None
 
 
 def _checked(name: str, value: object, *, place: str) -> object:

@@ -82,6 +82,7 @@ def _result_as_dict(
         "collection": collection,
         "mode": request.mode,
         "steps": result.steps,
+        "dense_weight": result.dense_weight,
         "top": request.top_k,
         "offset": request.offset,
         "total_chunks": result.total_chunks,

@@ -82,9 +82,12 @@ def search(  # noqa: PLR0913 - each argument is a flag of the command
         ),
     ] = None,
     dense_weight: Annotated[
-        float | None,
+        str | None,
         typer.Option(
-            metavar="SHARE", help="Weight of meaning against words, 0 to 1.", show_default="0.65"
+            metavar="SHARE",
+            help="Weight of meaning against words, 0 to 1; auto chooses it for each query, more"
+            " words for long passages.",
+            show_default="the collection's own, or auto",
         ),
     ] = None,
     model: ModelOption = None,
@@ -120,8 +123,9 @@ def search(  # noqa: PLR0913 - each argument is a flag of the command
     request = _request(_query_text(query), loaded, offset=offset, where=where or [])
     name = loaded.settings.collection
     with session.library(loaded).open(name) as target:
-        if request.steps is None:  # as many as the documents got
-            request = replace(request, steps=target.config.steps)
+        if request.steps is None:  # as many as tuning found best, or as the documents got
+            own = target.search_defaults().steps
+            request = replace(request, steps=target.config.steps if own is None else own)
         result = _searcher(target, loaded, session).search(request)
         states = file_states(target.ledger, [hit.document.id for hit in result.hits])
     write_hits(session.terminal, result, collection=name, format=format, states=states, full=full)
@@ -184,6 +188,8 @@ def _say_more(
     parts: list[str] = [request.mode]
     if result.steps is not None:
         parts.append(f"{result.steps} steps" if result.steps != 1 else "1 step")
+    if result.dense_weight is not None:
+        parts.append(f"dense weight {result.dense_weight:.2f}")
     parts += [
         f"{leg} {result.timings_ms[leg]:.0f} ms"
         for leg in ("load", "embed", "dense", "lexical", "total")

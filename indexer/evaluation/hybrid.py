@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from indexer.evaluation.dense import nearest
 from indexer.evaluation.lexical import LexicalIndex
 from indexer.evaluation.passages import Passages
-from indexer.fusion import weighted
+from indexer.fusion import automatic_weight, deciding_chunks, weighted
 from indexer.results import SearchRequest
 from indexer.stores.base import Scored
 
@@ -30,11 +30,13 @@ class Legs:
         text: the query.
         dense: cosine of each candidate, those of the dense leg first and closest first.
         lexical: BM25 of each candidate, 0.0 where no word matches.
+        lengths: UTF-8 bytes of the chunks that choose the weight; see ``automatic_weight``.
     """
 
     text: str
     dense: Mapping[str, float]
     lexical: Mapping[str, float]
+    lengths: Sequence[int]
 
 
 Fuse = Callable[[Legs], Sequence[Scored]]
@@ -43,8 +45,7 @@ Fuse = Callable[[Legs], Sequence[Scored]]
 
 def fuse_by_default(legs: Legs) -> Sequence[Scored]:
     """Fuse as a search does that is told nothing else."""
-    request = SearchRequest(legs.text)
-    return weighted(legs.dense, legs.lexical, dense_weight=request.dense_weight)
+    return weighted(legs.dense, legs.lexical, dense_weight=automatic_weight(legs.lengths))
 
 
 class LegSearch:
@@ -64,6 +65,7 @@ class LegSearch:
     ) -> None:
         self._ids = passages.chunk_ids()
         self._places = {chunk_id: place for place, chunk_id in enumerate(self._ids)}
+        self._lengths = [len(f"{one.context}{one.text}".encode()) for one in passages.chunks]  # M
         self._index = index
         self._vectors = vectors
         self._candidates = SearchRequest("any").candidates
@@ -97,7 +99,9 @@ class LegSearch:
                 candidates = list(dict.fromkeys([*ids, *words]))  # C
                 cosines = self._cosines(step, queries[step][number], candidates)
                 lexical = {chunk_id: known[chunk_id] for chunk_id in candidates}
-                legs[step].append(Legs(text, dict(zip(candidates, cosines, strict=True)), lexical))
+                lengths = [self._lengths[self._places[one]] for one in deciding_chunks(ids, words)]
+                dense = dict(zip(candidates, cosines, strict=True))
+                legs[step].append(Legs(text, dense, lexical, lengths))
         return legs
 
     def _cosines(

@@ -131,6 +131,9 @@ class VectorStore(Protocol):
     def text_scores(self, text: str, chunk_ids: Sequence[str]) -> dict[str, float]:
         """Return the BM25 of a query with each of the given chunks; 0.0 where no word matches."""
 
+    def lengths(self, chunk_ids: Sequence[str]) -> dict[str, int]:
+        """Return the UTF-8 bytes of the context and text of each of the given chunks."""
+
     def get(self, chunk_ids: Sequence[str]) -> dict[str, StoredChunk]:
         """Return the chunks with their documents' records; unknown ids are left out."""
 

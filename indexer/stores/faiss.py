@@ -145,6 +145,11 @@ class FaissStore:
         with self._database.read() as connection:
             return lexical.score_words(connection, text, chunk_ids)
 
+    def lengths(self, chunk_ids: Sequence[str]) -> dict[str, int]:
+        """Return the UTF-8 bytes of the context and text of each of the given chunks."""
+        with self._database.read() as connection:
+            return reading.chunk_lengths(connection, chunk_ids)
+
     def get(self, chunk_ids: Sequence[str]) -> dict[str, StoredChunk]:
         """Return the chunks with their documents' records; unknown ids are left out."""
         with self._database.read() as connection:

@@ -17,6 +17,7 @@ from indexer.stores.base import DocumentRecord, StoredChunk
 
 __all__ = [
     "chunk_count",
+    "chunk_lengths",
     "chunk_rows",
     "chunks_of_rows",
     "current_change",
@@ -53,6 +54,17 @@ def load_chunks(connection: sqlite3.Connection, chunk_ids: Sequence[str]) -> dic
         (json_text(chunk_ids),),
     )
     return {row[0]: _stored_chunk(row) for row in found}
+
+
+def chunk_lengths(connection: sqlite3.Connection, chunk_ids: Sequence[str]) -> dict[str, int]:
+    """Return the UTF-8 bytes of context and text of these chunks; unknown ones are left out."""
+    found = connection.execute(
+        "SELECT c.id, length(CAST(w.context AS BLOB)) + length(CAST(w.text AS BLOB)) "
+        "FROM chunks c CROSS JOIN chunk_words w ON w.rowid = c.key "
+        "WHERE c.id IN (SELECT value FROM json_each(?))",
+        (json_text(chunk_ids),),
+    )
+    return dict(found.fetchall())
 
 
 def load_chunks_of_document(connection: sqlite3.Connection, document_id: str) -> list[Chunk]:

@@ -14,8 +14,9 @@ import pytest
 from indexer.errors import UsageError
 from indexer.filters import Where
 from indexer.fingerprint import Fingerprint
-from indexer.fusion import reciprocal_ranks, weighted
+from indexer.fusion import automatic_weight, reciprocal_ranks, weighted
 from indexer.search import Searcher, SearchRequest
+from indexer.search_defaults import SearchDefaults
 from tests.indexer.stores.content import DIM, Opened, open_store, vector_of
 
 FINGERPRINT = Fingerprint({"weights": "0123"}, steps=2, chunking={"max_tokens": 200})
@@ -250,6 +251,59 @@ def test_without_a_model_only_words_are_searched(opened: Opened, mode) -> None:
 
 
 @pytest.mark.parametrize(
+    ("asked", "own", "used"),
+    [
+        (None, None, "auto"),
+        (None, "auto", "auto"),
+        (None, 0.2, 0.2),
+        ("auto", 0.2, "auto"),
+        (0.9, 0.2, 0.9),
+        (0.0, 0.2, 0.0),
+    ],
+)
+def test_the_request_wins_over_the_collection_and_that_over_the_automatic_weight(
+    opened: Opened, embedder: QueryEmbedder, asked, own, used
+) -> None:
+    searcher = Searcher(
+        opened.store, lambda: embedder, FINGERPRINT, defaults=SearchDefaults(dense_weight=own)
+    )
+
+    result = searcher.search(SearchRequest("a bridge", top_k=3, candidates=5, dense_weight=asked))
+
+    dense, lexical = legs(opened, "a bridge")
+    first = sorted(dense, key=lambda one: (-dense[one], one))[:5]
+    second = sorted((one for one in lexical if lexical[one]), key=lambda one: -lexical[one])[:5]
+    stored = opened.store.get([*first, *second])
+    texts = [stored[one].chunk.context + stored[one].chunk.text for one in [*first, *second]]
+    automatic = automatic_weight([len(text.encode()) for text in texts])
+    assert result.dense_weight == pytest.approx(automatic if used == "auto" else used)
+    expected = weighted(
+        {one: dense[one] for one in {*first, *second}},
+        {one: lexical[one] for one in {*first, *second}},
+        dense_weight=result.dense_weight,
+    )[:3]
+    assert [hit.chunk.id for hit in result.hits] == [one.chunk_id for one in expected]
+    assert [hit.score for hit in result.hits] == pytest.approx([one.score for one in expected])
+
+
+@pytest.mark.parametrize(
+    "request_values", [{"mode": "dense"}, {"mode": "lexical"}, {"fusion": "rrf"}]
+)
+def test_no_weight_is_named_where_none_was_used(searcher: Searcher, request_values) -> None:
+    assert searcher.search(SearchRequest("a bridge", **request_values)).dense_weight is None
+
+
+@pytest.mark.parametrize(("asked", "own", "used"), [(None, None, 2), (None, 5, 5), (1, 5, 1)])
+def test_the_collections_own_steps_are_for_requests_that_name_none(
+    opened: Opened, embedder: QueryEmbedder, asked, own, used
+) -> None:
+    searcher = Searcher(
+        opened.store, lambda: embedder, FINGERPRINT, defaults=SearchDefaults(steps=own)
+    )
+    assert searcher.search(SearchRequest("a bridge", steps=asked)).steps == used
+
+
+@pytest.mark.parametrize(
     ("values", "words"),
     [
         ({"text": ""}, "the query is empty"),
@@ -261,6 +315,7 @@ def test_without_a_model_only_words_are_searched(opened: Opened, mode) -> None:
         ({"fusion": "sum"}, "no fusion 'sum'; choose one of weighted, rrf"),
         ({"dense_weight": 1.5}, "dense_weight is 1.5"),
         ({"dense_weight": float("nan")}, "dense_weight is nan"),
+        ({"dense_weight": "most"}, "dense_weight is most; it must be from 0 to 1, or 'auto'"),
     ],
 )
 def test_a_request_that_makes_no_sense_is_refused(values, words: str) -> None:

@@ -201,7 +201,7 @@ def test_home_as_a_flag_or_variable_is_relative_to_the_working_directory():
 
 
 def test_settings_check_themselves():
-    with pytest.raises(UsageError, match="dense_weight is nan"):
+    with pytest.raises(UsageError, match=r"dense_weight is nan; expected auto, or a number"):
         Settings(dense_weight=math.nan)
     with pytest.raises(UsageError, match="steps is 99"):
         Settings(steps=99)

@@ -49,6 +49,8 @@ def test_unknown_ids_are_left_out(opened: Opened) -> None:
     assert opened.store.document("none") is None
     assert opened.store.vector_scores(vector_of("x"), ["none"]) == {}
     assert opened.store.text_scores("alpha", ["none", chunk.id]).keys() == {chunk.id}
+    assert opened.store.lengths(["none", chunk.id]).keys() == {chunk.id}
+    assert opened.store.lengths([]) == {}
 
 
 def test_an_empty_store_finds_nothing(opened: Opened) -> None:
@@ -277,6 +279,18 @@ def test_records_are_listed_by_source_in_pages(library: Opened) -> None:
     assert library.store.documents(where=pdfs, offset=1, limit=5) == [
         one for one in everything if one.source == "/home/me/other/c.pdf"
     ]
+
+
+def test_lengths_are_bytes_of_context_and_text(opened: Opened) -> None:
+    chunks = [
+        *opened.add("a", ["Plain words.", "Ä😀 naïve"], title="Größe"),
+        *opened.add("b", ["東京都"], title=""),
+    ]
+
+    lengths = opened.store.lengths([chunk.id for chunk in chunks])
+
+    assert lengths == {chunk.id: len((chunk.context + chunk.text).encode()) for chunk in chunks}
+    assert lengths[chunks[2].id] == 9
 
 
 def test_scores_of_given_chunks_are_those_of_the_search(opened: Opened) -> None:
