@@ -56,11 +56,7 @@ class CausalTrainee:
         self, spec: ModelSpec, config: TrainingConfig, *, device: str | None = None
     ) -> None:
         assert config.max_length is not None  # resolved
-        if config.conventions:
-            raise TrainingInputError(
-                f"{[name for name, _ in config.conventions]} cannot be set for a causal model: the "
-                "PEFT format that it is written in has no place for conventions."
-            )
+        _check_options(config)
         self._spec = spec
         self._training = config
         self.config = trained_conventions(spec.config, config)
@@ -80,6 +76,11 @@ class CausalTrainee:
             for name, parameter in self._peft.named_parameters()
             if parameter.requires_grad
         }
+
+    @property
+    def fixed(self) -> dict[str, torch.Tensor]:
+        """Nothing: a PEFT adapter is all there is."""
+        return {}
 
     @property
     def device(self) -> torch.device:
@@ -109,6 +110,12 @@ class CausalTrainee:
         """Return (N, D): the base model without its adapter, at the last step."""
         with torch.no_grad(), self._peft.disable_adapter():
             return self._run(rows, steps)[-1]
+
+    def restrict_head(self, frequencies: torch.Tensor, *, words: int) -> None:
+        """Refuse: the head of a causal model stays whole."""
+        raise TrainingInputError(
+            f"head_words is {words}, but the head of a causal model stays whole. Leave it at 0."
+        )
 
     def export(self, folder: Path, tensors: Mapping[str, torch.Tensor], *, half: bool) -> None:
         """Write a PEFT adapter folder."""
@@ -198,3 +205,21 @@ def _with_adapter(model: Any, spec: ModelSpec, config: TrainingConfig) -> Any:  
         task_type="CAUSAL_LM",
     )
     return get_peft_model(model, lora).eval()
+
+
+def _check_options(config: TrainingConfig) -> None:
+    """Refuse what a PEFT adapter has no place for.
+
+    Raises:
+        TrainingInputError: such an option is set.
+    """
+    named = dict(config.conventions)
+    if config.step_embeddings:
+        named["step_embeddings"] = True
+    if config.readout != "none":
+        named["readout"] = config.readout
+    if named:
+        raise TrainingInputError(
+            f"{named} cannot be set for a causal model: the PEFT format that it is written in has "
+            "no place for it."
+        )

@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 _TENSORS, _STATE = "tensors.safetensors", "state.json"
-_PARTS = ("weights", "average", "optimiser")
+_PARTS = ("weights", "fixed", "average", "optimiser")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,8 @@ class Checkpoint:
         examples: pairs seen.
         seconds: time spent.
         weights: the trainable tensors by name.
-        average: their moving average by name; empty without one.
+        fixed: further tensors of the model, which do not change.
+        average: the moving average of the weights by name; empty without one.
         optimiser: AdamW's ``tensor/quantity`` by name.
     """
 
@@ -50,6 +51,7 @@ class Checkpoint:
     examples: int
     seconds: float
     weights: dict[str, torch.Tensor]
+    fixed: dict[str, torch.Tensor]
     average: dict[str, torch.Tensor]
     optimiser: dict[str, torch.Tensor]
 

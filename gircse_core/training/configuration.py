@@ -16,6 +16,7 @@ __all__ = ["Schedule", "TeacherName", "TrainingConfig", "trained_conventions"]
 
 Schedule = Literal["linear", "cosine", "constant"]
 TeacherName = Literal["base", "hybrid"]
+Readout = Literal["none", "identity", "zero"]
 BaseType = Literal["float32", "bfloat16"]
 
 # What the two kinds of trainee want where a run says nothing. The causal column is published
@@ -83,6 +84,12 @@ class TrainingConfig:
         rank: r of new low-rank adapters; those that the start already has keep theirs.
         alpha: their updates are scaled by alpha / r.
         dropout: on the input of the low-rank adapters; causal models only.
+        step_embeddings: train a vector for each step that is added to its soft token; prefix
+            encoders only, as the two below.
+        readout: train a map of the soft tokens' states before they are pooled: ``identity`` and
+            ``zero`` say what it starts as (with zero, every step starts as step 0).
+        head_words: make soft tokens of that many words, the most frequent content words of the
+            training texts, instead of the whole vocabulary; 0 for the whole.
         temperature: of the similarities in InfoNCE.
         symmetric: whether passages are also asked for their queries.
         regulariser_weight: lambda of the refinement regulariser.
@@ -131,6 +138,9 @@ class TrainingConfig:
     rank: int | None = None
     alpha: float | None = None
     dropout: float | None = None
+    step_embeddings: bool = False
+    readout: Readout = "none"
+    head_words: int = 0
 
     temperature: float | None = None
     symmetric: bool | None = None
@@ -156,7 +166,7 @@ class TrainingConfig:
         self._check_range("batch_size", 1)
         self._check_range("max_length", 8)
         self._check_range("forward_tokens", 64)
-        for name in ("hard_negatives", "source_cap", "cross_step_pairs"):
+        for name in ("hard_negatives", "source_cap", "cross_step_pairs", "head_words"):
             self._check_range(name, 0)
         self._check_range("seed", 0, 2**31)
         for name in ("learning_rate", "temperature", "distillation_temperature", "alpha"):
@@ -170,6 +180,7 @@ class TrainingConfig:
         for name in ("dropout", "average_decay"):
             self._check_range(name, 0, 0.99999)
         self._check_choice("schedule", get_args(Schedule))
+        self._check_choice("readout", get_args(Readout))
         self._check_choice("teacher", get_args(TeacherName))
         self._check_choice("dtype", get_args(BaseType))
         for source, weight in self.source_weights:

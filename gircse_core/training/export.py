@@ -39,7 +39,8 @@ def write_prefix_model(
     """
     kind = torch.float16 if half else torch.float32
     stored = {
-        name: tensor.detach().to("cpu", kind).contiguous() for name, tensor in adapter.items()
+        name: tensor.detach().to("cpu", kind if tensor.is_floating_point() else None).contiguous()
+        for name, tensor in adapter.items()
     }
     file = folder / ADAPTER_FILE
     partial = file.with_suffix(".partial")

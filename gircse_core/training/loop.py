@@ -244,6 +244,7 @@ class TrainingLoop:
                 examples=self.examples,
                 seconds=self.seconds,
                 weights=dict(tensors),
+                fixed=self._trainee.fixed,
                 average=self.average if self._config.average_decay else {},
                 optimiser=optimiser_tensors(self._optimiser, tensors),
             )
@@ -256,6 +257,7 @@ class TrainingLoop:
         with torch.no_grad():
             for name, tensor in self._trainee.tensors.items():
                 tensor.copy_(checkpoint.weights[name])
+        self._trainee.fixed.update(checkpoint.fixed)
         for name, tensor in checkpoint.average.items():
             self.average[name].copy_(tensor)
         restore_optimiser(self._optimiser, self._trainee.tensors, checkpoint.optimiser)

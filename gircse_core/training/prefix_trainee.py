@@ -26,6 +26,9 @@ from gircse_core.training.token_groups import run_in_groups
 
 __all__ = ["PrefixTrainee", "initial_tensors"]
 
+# A word in more of the texts than this is no content word.
+_COMMON_SHARE = 0.1
+
 
 class PrefixTrainee:
     """A ``PrefixEncoder`` whose adapter is being trained.
@@ -63,9 +66,14 @@ class PrefixTrainee:
             spec.base, replace(self.config, max_length=config.max_length), warn=False
         )
         self._alpha = config.alpha
+        start = self._start(spec, config)
         self.tensors: dict[str, torch.Tensor] = {
             name: tensor.to(placement.device, torch.float32).requires_grad_()
-            for name, tensor in self._start(spec, config).items()
+            for name, tensor in start.items()
+            if tensor.is_floating_point()
+        }
+        self.fixed: dict[str, torch.Tensor] = {
+            name: tensor for name, tensor in start.items() if not tensor.is_floating_point()
         }
 
     @property
@@ -89,7 +97,7 @@ class PrefixTrainee:
 
     def encode(self, rows: Sequence[Sequence[int]], *, steps: int) -> torch.Tensor:
         """Return (S, N, D) unit vectors of steps 0 to ``steps`` with their graph."""
-        encoder = PrefixEncoder.adapted(self._base, self._scaled(self.tensors))
+        encoder = PrefixEncoder.adapted(self._base, self._scaled(self.tensors) | self.fixed)
 
         def forward(batch: TokenBatch) -> torch.Tensor:
             return rollout(
@@ -123,9 +131,34 @@ class PrefixTrainee:
 
     def export(self, folder: Path, tensors: Mapping[str, torch.Tensor], *, half: bool) -> None:
         """Write ``gircse.json`` and ``adapter.safetensors``."""
-        write_prefix_model(
-            folder, self.config, self._spec, self._scaled(dict(self.tensors) | dict(tensors)), half
-        )
+        adapter = self._scaled(dict(self.tensors) | dict(tensors)) | self.fixed
+        write_prefix_model(folder, self.config, self._spec, adapter, half)
+
+    def restrict_head(self, frequencies: torch.Tensor, *, words: int) -> None:
+        """Make soft tokens of the most frequent content words alone.
+
+        Args:
+            frequencies: (V,) share of the training texts in which a token occurs.
+            words: how many.
+
+        Raises:
+            TrainingInputError: the texts hold fewer.
+        """
+        order = frequencies.argsort(descending=True, stable=True).tolist()
+        chosen = [
+            token
+            for token in order
+            # Pieces inside of words say little alone; what is everywhere says nothing.
+            if 0 < frequencies[token] <= _COMMON_SHARE
+            and len(spelled := self._tokenizer.decode_token(token)) > 2
+            and spelled.isalpha()
+        ]
+        if len(chosen) < words:
+            raise TrainingInputError(
+                f"head_words is {words}, but the training texts hold only {len(chosen)} different "
+                "content words. Choose fewer."
+            )
+        self.fixed["head_tokens"] = torch.tensor(sorted(chosen[:words]))
 
     def _scaled(self, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Return an adapter as the backbone takes it: alpha / r multiplied into B."""
@@ -138,15 +171,16 @@ class PrefixTrainee:
         tensors = initial_tensors(self._base.sizes, config)
         if spec.adapter is not None:
             for name, tensor in load_tensors(spec.adapter).items():
-                scale = tensor.shape[1] / self._alpha if name.endswith(".lora_B") else 1.0
-                tensors[name] = tensor.float() * scale
+                if name.endswith(".lora_B"):
+                    tensor = tensor.float() * (tensor.shape[1] / self._alpha)
+                tensors[name] = tensor
         return tensors
 
 
 def initial_tensors(sizes: EncoderConfig, config: TrainingConfig) -> dict[str, torch.Tensor]:
     """Return what training starts from where the starting model has no such tensor.
 
-    The model they make is the base encoder's weights at every position: each B is 0.
+    They make the base encoder at every position (each B is 0), but for a readout of zero.
     """
     assert config.rank is not None  # resolved
     generator = torch.Generator().manual_seed(config.seed)
@@ -163,4 +197,9 @@ def initial_tensors(sizes: EncoderConfig, config: TrainingConfig) -> dict[str, t
             down = torch.rand(config.rank, columns, generator=generator) * 2 * bound - bound
             tensors[f"{stem}.lora_A"] = down
             tensors[f"{stem}.lora_B"] = torch.zeros(rows, config.rank)
+    if config.step_embeddings:
+        tensors["step_embeddings"] = torch.zeros(config.steps, hidden)
+    if config.readout != "none":
+        start = torch.eye(hidden) if config.readout == "identity" else torch.zeros(hidden, hidden)
+        tensors["readout"] = start
     return tensors

@@ -40,6 +40,7 @@ def export_run(run: Path, out: Path, *, half: bool = True) -> list[Path]:
     checkpoint = load_checkpoint(found)
     config = record.config
     trainee = load_trainee(resolve(config.model, offline=True), config, device="cpu")
+    trainee.fixed.update(checkpoint.fixed)
     out.mkdir(parents=True, exist_ok=True)
     trainee.export(out, checkpoint.average or checkpoint.weights, half=half)
     for name in (CARD_FILE, CURVES_FILE):

@@ -7,45 +7,39 @@ tokens) they teach it what exact words tell.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 
 import torch
 
-__all__ = ["LexicalTeacher", "hybrid_scores"]
+__all__ = ["LexicalTeacher", "TokenStatistics", "hybrid_scores"]
 
 # Source: the usual values of BM25 in retrieval toolkits (Anserini's defaults).
 _K1, _B = 0.9, 0.4
 _AT_A_TIME = 2048
 
 
-class LexicalTeacher:
-    """BM25 scores inside of a batch.
+@dataclass(frozen=True, slots=True)
+class TokenStatistics:
+    """How tokens are spread over the texts of a run.
 
     Args:
-        document_frequencies: (V,) in how many of the texts a token occurs.
-        documents: number of those texts.
+        frequencies: (V,) int64, in how many of the texts a token occurs.
+        documents: number of texts.
         mean_length: tokens per text, without the ignored ones.
         ignored: tokens that are no words, such as those that open and close a sequence.
     """
 
-    def __init__(
-        self,
-        document_frequencies: torch.Tensor,
-        documents: int,
-        mean_length: float,
-        *,
-        ignored: frozenset[int],
-    ) -> None:
-        found = document_frequencies.double()
-        self._weights = torch.log1p((documents - found + 0.5) / (found + 0.5)).float()  # (V,)
-        self._mean_length = mean_length
-        self._ignored = ignored
+    frequencies: torch.Tensor
+    documents: int
+    mean_length: float
+    ignored: frozenset[int]
 
     @classmethod
     def count(
         cls, rows: Iterable[Sequence[int]], *, vocabulary_size: int, ignored: frozenset[int]
-    ) -> LexicalTeacher:
-        """Count tokens over the texts of a run.
+    ) -> TokenStatistics:
+        """Count tokens.
 
         Args:
             rows: token ids of each text.
@@ -59,8 +53,24 @@ class LexicalTeacher:
             words = [[token for token in row if token not in ignored] for row in part]
             tokens += sum(map(len, words))
             unique = [token for row in words for token in set(row)]
-            frequencies += torch.bincount(torch.tensor(unique), minlength=vocabulary_size)
-        return cls(frequencies, documents, max(tokens / max(documents, 1), 1.0), ignored=ignored)
+            found = torch.tensor(unique, dtype=torch.int64)
+            frequencies += torch.bincount(found, minlength=vocabulary_size)
+        return cls(frequencies, documents, max(tokens / max(documents, 1), 1.0), ignored)
+
+
+class LexicalTeacher:
+    """BM25 scores inside of a batch.
+
+    Args:
+        statistics: of the training texts.
+    """
+
+    def __init__(self, statistics: TokenStatistics) -> None:
+        found = statistics.frequencies.double()
+        rarity = (statistics.documents - found + 0.5) / (found + 0.5)
+        self._weights = torch.log1p(rarity).float()  # (V,)
+        self._mean_length = statistics.mean_length
+        self._ignored = statistics.ignored
 
     def scores(
         self, queries: Sequence[Sequence[int]], passages: Sequence[Sequence[int]]

@@ -34,6 +34,10 @@ class Trainee(Protocol):
         """
 
     @property
+    def fixed(self) -> dict[str, torch.Tensor]:
+        """Further tensors of the finished model, which training does not change."""
+
+    @property
     def vocabulary_size(self) -> int:
         """V, which token ids are below."""
 
@@ -53,6 +57,13 @@ class Trainee(Protocol):
 
     def base_embeddings(self, rows: Sequence[Sequence[int]], *, steps: int) -> torch.Tensor:
         """Return (N, D) what the model made of N token rows before training, without a graph."""
+
+    def restrict_head(self, frequencies: torch.Tensor, *, words: int) -> None:
+        """Make soft tokens of so many words; ``frequencies`` are (V,) shares of the texts.
+
+        Raises:
+            TrainingInputError: the family knows no such thing, or there are too few words.
+        """
 
     def export(self, folder: Path, tensors: Mapping[str, torch.Tensor], *, half: bool) -> None:
         """Write the model that these values of ``tensors`` make into an existing folder.

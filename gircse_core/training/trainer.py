@@ -21,7 +21,7 @@ from gircse_core.training.model_card import CARD_FILE, model_card, notes_of
 from gircse_core.training.pairs import PairSet, read_pairs
 from gircse_core.training.progress import TrainingProgress, TrainingReport
 from gircse_core.training.run_folder import RunFolder, RunRecord
-from gircse_core.training.teacher import LexicalTeacher
+from gircse_core.training.teacher import LexicalTeacher, TokenStatistics
 from gircse_core.training.trainees import Trainee, load_trainee
 
 __all__ = ["train"]
@@ -68,10 +68,11 @@ def train(
     # Dropout and initial weights are seeded here; the caller's random numbers stay the caller's.
     with torch.random.fork_rng():
         trainee = load_trainee(spec, chosen, device=_device(chosen, processes))
+        lexical = _with_statistics(trainee, pairs, chosen)
         if processes.is_main_process:
             folder.start(record, resume=resume)
         processes.wait_for_everyone()
-        loop = TrainingLoop(trainee, plan, chosen, folder, lexical=_lexical(trainee, pairs, chosen))
+        loop = TrainingLoop(trainee, plan, chosen, folder, lexical=lexical)
         loop.resume()
         finished = loop.run(on_progress=on_progress, should_stop=should_stop)
     report = _report(folder, record, loop, finished=finished)
@@ -90,14 +91,22 @@ def _device(config: TrainingConfig, processes: PartialState) -> str | None:
     return config.device
 
 
-def _lexical(trainee: Trainee, pairs: PairSet, config: TrainingConfig) -> LexicalTeacher | None:
-    if config.teacher != "hybrid" or not config.distillation_weight:
+def _with_statistics(
+    trainee: Trainee, pairs: PairSet, config: TrainingConfig
+) -> LexicalTeacher | None:
+    """Give model and teacher what they are to know of the texts; return the lexical teacher."""
+    lexical = config.teacher == "hybrid" and config.distillation_weight > 0
+    if not lexical and not config.head_words:
         return None
-    return LexicalTeacher.count(
+    statistics = TokenStatistics.count(
         _token_rows(trainee, pairs),
         vocabulary_size=trainee.vocabulary_size,
-        ignored=frozenset(trainee.special_tokens),
+        ignored=trainee.special_tokens,
     )
+    if config.head_words:
+        shares = statistics.frequencies / statistics.documents
+        trainee.restrict_head(shares, words=config.head_words)
+    return LexicalTeacher(statistics) if lexical else None
 
 
 def _token_rows(trainee: Trainee, pairs: PairSet) -> Iterable[list[int]]:

@@ -224,6 +224,32 @@ Dropout = Annotated[
         rich_help_panel=_RATES,
     ),
 ]
+StepEmbeddings = Annotated[
+    bool | None,
+    typer.Option(
+        "--step-embeddings",
+        help="Train a vector for each step; prefix encoders only.",
+        show_default=False,
+        rich_help_panel=_RATES,
+    ),
+]
+Readout = Annotated[
+    Literal["none", "identity", "zero"] | None,
+    typer.Option(
+        help="Train a map of the soft tokens' states, starting as this; prefix encoders only.",
+        show_default="none",
+        rich_help_panel=_RATES,
+    ),
+]
+HeadWords = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Make soft tokens of the N most frequent content words; prefix encoders only.",
+        show_default="0, the whole vocabulary",
+        rich_help_panel=_RATES,
+    ),
+]
 Convention = Annotated[
     list[str] | None,
     typer.Option(

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
@@ -252,6 +251,25 @@ def test_export_ships_a_small_copy_also_of_a_run_that_has_not_ended(encoder, pai
         export_run(tmp_path / "shipped", tmp_path / "other")
 
 
+def test_a_model_with_all_further_tensors_ships(encoder, pairs, tmp_path):
+    out = tmp_path / "model"
+    choices = {"readout": "zero", "step_embeddings": True, "head_words": 20, "updates": 2}
+    train(_config(encoder, **choices), pairs, out)
+    export_run(out, tmp_path / "shipped")
+    shipped, own = (
+        load_file(folder / "adapter.safetensors") for folder in (tmp_path / "shipped", out)
+    )
+    assert len(shipped["head_tokens"]) == 20
+    assert torch.equal(shipped["head_tokens"], own["head_tokens"])
+    torch.testing.assert_close(shipped["readout"].float(), own["readout"], atol=1e-3, rtol=1e-3)
+    assert {path.name for path in (tmp_path / "shipped").iterdir()} == {
+        "README.md",
+        "adapter.safetensors",
+        "curves.png",
+        "gircse.json",
+    }
+
+
 def test_only_as_many_checkpoints_as_wanted_stay(encoder, pairs, tmp_path):
     train(_config(encoder, checkpoint_every=2, keep_checkpoints=3), pairs, tmp_path / "model")
     kept = sorted(entry.name for entry in (tmp_path / "model/run/checkpoints").iterdir())
@@ -324,18 +342,15 @@ def test_two_processes_do_what_one_does_with_two_batches(encoder, pairs, tmp_pat
     config = _config(encoder, updates=4)
     script = tmp_path / "program.py"
     script.write_text(PROGRAM)
-    command = _command(config, pairs, two)
-    started = time.monotonic()
     subprocess.run(
         [
-            *(sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"),
-            *("--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"),
-            *("--main_process_port", "29517", str(script), *command[3:]),
+            *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
+            *("--nproc_per_node", "2", str(script), *_command(config, pairs, two)[3:]),
         ],
         cwd=ROOT,
         env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
         check=True,
         timeout=240,
     )
-    assert time.monotonic() - started < 240
+    assert RunFolder(two).record().processes == 2
     np.testing.assert_allclose(_losses(two), _losses(one), rtol=1e-4)

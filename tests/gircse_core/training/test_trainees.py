@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from gircse_core import GircseEmbedder, resolve
 from gircse_core.backbones.causal import CausalBackbone
@@ -12,6 +13,7 @@ from gircse_core.backbones.prefix_encoder import PrefixEncoder
 from gircse_core.errors import TrainingInputError
 from gircse_core.training.configuration import TrainingConfig
 from gircse_core.training.rollout import rollout
+from gircse_core.training.teacher import TokenStatistics
 from gircse_core.training.trainees import load_trainee
 from tests.gircse_core import models
 
@@ -174,6 +176,53 @@ def test_the_prompt_path_of_a_prefix_encoder_is_frozen(encoder):
     assert all(
         gradient.any() for gradient in torch.autograd.grad((embeddings[1] ** 3).sum(), tensors)
     )
+
+
+def test_a_readout_of_zero_starts_every_step_as_step_zero(encoder):
+    trainee = _trainee(encoder, readout="zero", step_embeddings=True)
+    embeddings = trainee.encode(trainee.tokens(TEXTS), steps=3)
+    torch.testing.assert_close(embeddings[1:], embeddings[:1].expand(3, -1, -1))
+    (embeddings[-1] ** 3).sum().backward()
+    assert trainee.tensors["readout"].grad.any()
+
+
+def test_further_tensors_are_trained_exported_and_taken_up_again(encoder, tmp_path):
+    choices = {"readout": "identity", "step_embeddings": True}
+    trainee = _stirred(_trainee(encoder, **choices))
+    trainee.restrict_head(torch.full((trainee.vocabulary_size,), 0.05), words=500)
+    rows = trainee.tokens(TEXTS)
+    embeddings = trainee.encode(rows, steps=3)
+    (embeddings[-1] ** 3).sum().backward()
+    assert trainee.tensors["step_embeddings"].shape == (3, 32)
+    assert all(tensor.grad.any() for tensor in trainee.tensors.values())
+    trainee.export(tmp_path, {}, half=True)
+    stored = load_file(tmp_path / "adapter.safetensors")
+    assert (stored["head_tokens"].dtype, len(stored["head_tokens"])) == (torch.int64, 500)
+    assert stored["readout"].dtype == torch.float16
+    loaded = GircseEmbedder(str(tmp_path), device="cpu", dtype="float32")
+    own = embeddings[-1].detach().numpy()
+    assert (loaded.embed_documents(TEXTS, 3) * own).sum(axis=1).min() > 0.999
+    further = _trainee(tmp_path)
+    assert torch.equal(further.fixed["head_tokens"], stored["head_tokens"])
+    assert "readout" in further.tensors
+
+
+def test_soft_tokens_are_made_of_frequent_content_words(encoder):
+    trainee = _trainee(encoder)
+    rows = trainee.tokens(["the bridge, the river, the embeddings", "the bridge"])
+    statistics = TokenStatistics.count(
+        rows * 10, vocabulary_size=trainee.vocabulary_size, ignored=trainee.special_tokens
+    )
+    assert statistics.documents == 20
+    assert not statistics.frequencies[list(trainee.special_tokens)].any()
+    shares = statistics.frequencies / 200
+    (the,) = trainee._tokenizer.encode(["the"])[0][1:-1]
+    shares[the] = 0.9
+    trainee.restrict_head(shares, words=2)
+    words = [trainee._tokenizer.decode_token(int(token)) for token in trainee.fixed["head_tokens"]]
+    assert sorted(words) == ["bridge", "river"]
+    with pytest.raises(TrainingInputError, match=r"only [0-9]+ different content words"):
+        trainee.restrict_head(shares, words=100)
 
 
 def test_options_that_do_not_fit_are_refused(checkpoints, encoder):
