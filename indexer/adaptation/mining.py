@@ -50,6 +50,7 @@ def mine(
         depth: how many passages of each leg are looked at.
         on_progress: told how many pairs are done.
     """
+    known = _Words(store)
     for begin in range(0, len(pairs), _QUERIES_AT_A_TIME):
         part = pairs[begin : begin + _QUERIES_AT_A_TIME]
         vectors = embedder.embed_queries([pair.query for pair in part], steps=steps)
@@ -58,22 +59,34 @@ def mine(
             lexical = store.search_text(pair.query, top_k=depth)
             turns = (hit for both in zip_longest(lexical, closest) for hit in both)
             ranked = dict.fromkeys(hit.chunk_id for hit in turns if hit is not None)
-            yield _negatives(pair, list(ranked), store)
+            yield _negatives(pair, list(ranked), known)
         on_progress(begin + len(part))
 
 
-def _negatives(pair: Pair, ranked: Sequence[str], store: VectorStore) -> list[str]:
-    stored = store.get(ranked)
-    asked, own = _words(pair.query), _words(pair.passage.text)
+class _Words:
+    """The document and the words of chunks, each read once: the same ones rank high for many."""
+
+    def __init__(self, store: VectorStore) -> None:
+        self._store = store
+        self._known: dict[str, tuple[str, frozenset[str]]] = {}
+
+    def of(self, chunk_ids: Sequence[str]) -> dict[str, tuple[str, frozenset[str]]]:
+        """Return document id and words of each chunk that is still there."""
+        unread = [chunk_id for chunk_id in chunk_ids if chunk_id not in self._known]
+        for chunk_id, stored in self._store.get(unread).items() if unread else ():
+            words = _words(embedding_text(stored.chunk))
+            self._known[chunk_id] = (stored.document.id, words)
+        return {key: self._known[key] for key in chunk_ids if key in self._known}
+
+
+def _negatives(pair: Pair, ranked: Sequence[str], known: _Words) -> list[str]:
+    asked, own = _words(pair.query), _words(pair.passage.full_text)
     kept = []
-    for chunk_id in ranked:
-        if chunk_id == pair.passage.chunk_id or chunk_id not in stored:
+    for chunk_id, (document_id, words) in known.of(ranked).items():
+        if chunk_id == pair.passage.chunk_id:
             continue
-        found = stored[chunk_id]
-        of_same_document = found.document.id == pair.passage.document_id
-        if of_same_document and pair.kind not in _ASKS_FOR_ONE_PASSAGE:
+        if document_id == pair.passage.document_id and pair.kind not in _ASKS_FOR_ONE_PASSAGE:
             continue
-        words = _words(embedding_text(found.chunk))
         if asked <= words or _repeats(own, words):
             continue
         kept.append(chunk_id)

@@ -177,9 +177,10 @@ def _is_long_enough(text: str) -> bool:
 
 
 def _word_count(text: str) -> int:
-    """Return the number of words; a run of letters written without spaces counts by its pairs."""
-    found = terms(text)
-    return len(text.split()) + sum(found.pieces.values())
+    """Return the number of words; where hardly any stand apart, pairs of letters count as words."""
+    count = len(text.split())
+    # looked into only where needed: it is slow
+    return count if count >= _MIN_SENTENCE_WORDS else count + sum(terms(text).pieces.values())
 
 
 def _one_line(text: str) -> str:
