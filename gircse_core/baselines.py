@@ -225,14 +225,23 @@ def _decoder(embedder: GircseEmbedder) -> Any:  # noqa: ANN401 - a model of tran
 def _encoder(embedder: GircseEmbedder) -> Any:  # noqa: ANN401 - a model of transformers
     """Load the base encoder anew: the backbone keeps no state of single tokens."""
     from transformers import AutoModel
+    from transformers.utils import logging
 
     placement = embedder.placement
-    model = AutoModel.from_pretrained(
-        embedder.info.base,
-        dtype=placement.document_dtype,
-        use_safetensors=True,
-        trust_remote_code=False,
-        local_files_only=True,
-        add_pooling_layer=False,
-    )
+    verbosity, has_bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()  # the weights of a pooling layer are left out on purpose
+    logging.disable_progress_bar()
+    try:
+        model = AutoModel.from_pretrained(
+            embedder.info.base,
+            dtype=placement.document_dtype,
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+            add_pooling_layer=False,
+        )
+    finally:
+        logging.set_verbosity(verbosity)
+        if has_bar:
+            logging.enable_progress_bar()
     return model.to(placement.device).eval()

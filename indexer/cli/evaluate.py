@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import typer
 
+from indexer import embedder
 from indexer.cli.options import DeviceOption, QuietOption, epilog
 from indexer.cli.session import Session, session_of
 from indexer.cli.terminal import write_json
@@ -15,7 +16,6 @@ from indexer.errors import UsageError
 
 if TYPE_CHECKING:
     from indexer.embedder import Embedder
-    from indexer.evaluation.plan import EvaluationPlan
     from indexer.evaluation.results import Baseline, EvaluationReport
     from indexer.results import Mode
     from indexer.settings import Settings
@@ -117,33 +117,40 @@ def evaluate(  # noqa: PLR0913 - one per option
 ) -> None:
     """Measure how well a model finds, on judged sets."""
     from indexer.cli.evaluate_progress import EvaluationDisplay
-    from indexer.evaluation.plan import EvaluationPlan
+    from indexer.evaluation.plan import EvaluationPlan, asks_model
     from indexer.evaluation.plot import check_plot_file, write_plot
+    from indexer.evaluation.sts import load_sts
     from indexer.evaluation.study import Study, read_sets
 
     session = session_of(context)
     session.terminal.quiet = quiet
     settings = session.load({"model": model, "device": device}).settings
+    folders = [path for path in sets if not path.is_file()]
+    chosen = _modes(mode)
+    named = _baselines(baseline or [])
+    is_asked = len(folders) < len(sets) or asks_model(chosen, named, matrix=matrix)
     plan = EvaluationPlan(
-        steps=_steps(steps, doc_steps, settings),
+        steps=_steps(steps, doc_steps, settings) if is_asked else (),
         document_steps=_document_steps(doc_steps),
-        modes=_modes(mode),
-        baselines=_baselines(baseline or []),
+        modes=chosen,
+        baselines=named,
         matrix=matrix,
         chunked=chunked,
     )
     if plot is not None:
         check_plot_file(plot)
-    judged = read_sets(sets, split=split)
-    embedder = _load(plan, settings, session)
+    judged = read_sets(folders, split=split)
+    pairs = [load_sts(path) for path in sets if path.is_file()]
+    model_facts = embedder.model_info(settings.model) if is_asked or chunked else None
     with EvaluationDisplay(session.terminal) as display:
         report = Study(
             plan,
-            embedder,
+            _load(settings, session) if is_asked else None,
+            tokenizer_file=None if model_facts is None else model_facts.tokenizer_file,
             cache=cache,
             variant=f"{settings.device} {settings.dtype}",
             on_progress=display.update,
-        ).run(judged)
+        ).run(judged, pairs)
     if plot is not None:
         write_plot(report, plot)
     if format == "json":
@@ -153,13 +160,11 @@ def evaluate(  # noqa: PLR0913 - one per option
 
 
 def _steps(text: str | None, doc_steps: str, settings: Settings) -> tuple[int, ...]:
-    from indexer.embedder import model_info
     from indexer.evaluation.plan import steps_of_model
 
     asked = None if text is None else [_number(part, "--steps") for part in text.split(",")]
-    return steps_of_model(
-        asked, model_info(settings.model), document_steps=_document_steps(doc_steps)
-    )
+    info = embedder.model_info(settings.model)
+    return steps_of_model(asked, info, document_steps=_document_steps(doc_steps))
 
 
 def _modes(names: Sequence[str] | None) -> tuple[Mode, ...]:
@@ -192,12 +197,7 @@ def _number(text: str, option: str) -> int:
     return int(text)
 
 
-def _load(plan: EvaluationPlan, settings: Settings, session: Session) -> Embedder | None:
-    # Through the module, so that one place decides how a model is loaded.
-    from indexer import embedder
-
-    if not plan.asks_model:
-        return None
+def _load(settings: Settings, session: Session) -> Embedder:
     with session.terminal.status(f"Loading {settings.model}"):
         return embedder.load_embedder(settings.model, device=settings.device, dtype=settings.dtype)
 
@@ -210,3 +210,6 @@ def _print(report: EvaluationReport, session: Session) -> None:
             session.terminal.line("")
         session.terminal.line((table.title, "bold"))
         session.terminal.columns(table.header, table.rows, right=table.header[1:])
+    session.terminal.line("")
+    for note in report.notes:
+        session.terminal.line((note, "dim"))

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from indexer.errors import UsageError
+from indexer.evaluation.lines import clean_text, text_lines
 
 __all__ = ["DEFAULT_SPLIT", "BeirDocument", "BeirSet", "load_beir"]
 
@@ -126,7 +127,7 @@ def _qrels_file(folder: Path, split: str) -> Path:
 def _records(file: Path) -> Iterator[tuple[str, str, str, str]]:
     """Yield (id, title, text, place in the file) of each line, ids checked to be unique."""
     seen: dict[str, str] = {}
-    for line, place in _lines(file):
+    for line, place in text_lines(file):
         try:
             record = json.loads(line)
         except (ValueError, RecursionError) as error:
@@ -150,15 +151,14 @@ def _records(file: Path) -> Iterator[tuple[str, str, str, str]]:
 def _text(value: object, name: str, place: str) -> str:
     if not isinstance(value, str):
         raise UsageError(f"{place}: {name} must be a text, but is {value!r}.")
-    # Lone surrogates, which JSON can spell, are taken by no tokenizer and no database.
-    return value.encode("utf-8", "replace").decode("utf-8").replace("\0", " ").strip()
+    return clean_text(value)
 
 
 def _read_qrels(
     file: Path, *, queries: Mapping[str, object], documents: Mapping[str, object]
 ) -> dict[str, dict[str, int]]:
     qrels: dict[str, dict[str, int]] = {}
-    for number, (line, place) in enumerate(_lines(file)):
+    for number, (line, place) in enumerate(text_lines(file)):
         fields = line.split("\t")
         if len(fields) != 3:
             raise UsageError(
@@ -185,21 +185,3 @@ def _read_qrels(
 
 def _is_integer(text: str) -> bool:
     return text.removeprefix("-").isdecimal()
-
-
-def _lines(file: Path) -> Iterator[tuple[str, str]]:
-    """Yield each line that is not blank, with its place for messages."""
-    try:
-        # In bytes: str.splitlines would also cut at characters that texts may hold.
-        with file.open("rb") as stream:
-            for number, raw in enumerate(stream, start=1):
-                place = f"{file}:{number}"
-                try:
-                    # a byte-order mark is no part of the first line
-                    line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
-                except UnicodeDecodeError as error:
-                    raise UsageError(f"{place} is not UTF-8: {error.reason}.") from error
-                if line.strip():
-                    yield line.rstrip("\r\n"), place
-    except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}.") from error

@@ -12,14 +12,15 @@ from typing import TypeVar
 
 from indexer.embedder import Embedder
 
-__all__ = ["embedding_ms", "median_ms", "spread"]
+__all__ = ["SAMPLE", "embedding_ms", "median_ms", "spread"]
 
-_SAMPLE = 16
+SAMPLE = 16
+"""How many queries of a set are timed."""
 
 ItemT = TypeVar("ItemT")
 
 
-def spread(items: Sequence[ItemT], count: int = _SAMPLE) -> list[ItemT]:
+def spread(items: Sequence[ItemT], count: int = SAMPLE) -> list[ItemT]:
     """Return at most ``count`` items, evenly spread."""
     if len(items) <= count:
         return list(items)

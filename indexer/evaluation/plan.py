@@ -10,7 +10,7 @@ from indexer.errors import UsageError
 from indexer.evaluation.results import Baseline
 from indexer.results import MODES, Mode
 
-__all__ = ["BASELINES", "DEFAULT_STEPS", "EvaluationPlan", "steps_of_model"]
+__all__ = ["BASELINES", "DEFAULT_STEPS", "EvaluationPlan", "asks_model", "steps_of_model"]
 
 BASELINES: tuple[Baseline, ...] = ("mean", "last", "prompt", "rocchio", "maxsim", "bm25")
 DEFAULT_STEPS = (0, 1, 2, 3, 5, 8, 12, 20)
@@ -72,8 +72,12 @@ class EvaluationPlan:
     @property
     def asks_model(self) -> bool:
         """Whether any run needs a model."""
-        needs_none = {"lexical", "bm25"}
-        return self.matrix or bool({*self.modes, *self.baselines} - needs_none)
+        return asks_model(self.modes, self.baselines, matrix=self.matrix)
+
+
+def asks_model(modes: Sequence[Mode], baselines: Sequence[Baseline], *, matrix: bool) -> bool:
+    """Return whether any run over a judged set needs a model."""
+    return matrix or bool({*modes, *baselines} - {"lexical", "bm25"})
 
 
 def steps_of_model(

@@ -18,7 +18,14 @@ from numpy.typing import NDArray
 
 from indexer.evaluation.requirements import require
 
-__all__ = ["CONFIDENCE", "Interval", "bootstrap_interval", "mean_intervals", "paired_p_value"]
+__all__ = [
+    "CONFIDENCE",
+    "RESAMPLES",
+    "Interval",
+    "bootstrap_interval",
+    "mean_intervals",
+    "paired_p_value",
+]
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000

@@ -15,10 +15,12 @@ from indexer.embedder import Embedder, Pooling, load_baseline
 from indexer.errors import UsageError
 from indexer.evaluation.beir import BeirSet, load_beir
 from indexer.evaluation.evaluator import MeasuredRun, SetEvaluation
+from indexer.evaluation.notes import notes
 from indexer.evaluation.passages import Passages, cut_passages, whole_passages
 from indexer.evaluation.plan import EvaluationPlan
 from indexer.evaluation.requirements import require
-from indexer.evaluation.results import AVERAGE, EvaluationReport, SetResult
+from indexer.evaluation.results import AVERAGE, EvaluationReport, SetResult, StsResult
+from indexer.evaluation.sts import SentencePairs, measure_sts
 from indexer.evaluation.summary import average_matrix, average_runs, set_runs
 from indexer.evaluation.vectors import VectorFiles
 
@@ -60,7 +62,8 @@ class Study:
 
     Args:
         plan: what to measure.
-        embedder: the loaded model; None where the plan asks none.
+        embedder: the loaded model; None where nothing asks one.
+        tokenizer_file: of the model; cuts documents where the plan says so.
         cache: where vectors are kept for the next evaluation; None keeps them for this one.
         variant: what besides the model's fingerprint decides its vectors.
         on_progress: told how far it is.
@@ -71,20 +74,22 @@ class Study:
         plan: EvaluationPlan,
         embedder: Embedder | None,
         *,
+        tokenizer_file: Path | None = None,
         cache: Path | None = None,
         variant: str = "",
         on_progress: Callable[[EvaluationProgress], None] = lambda progress: None,
     ) -> None:
         self._plan = plan
         self._embedder = embedder
+        self._tokenizer_file = tokenizer_file
         self._cache = cache
         self._variant = variant
         self._on_progress = on_progress
         self._phase = ""
         self._single_passes: dict[Pooling, Embedder] = {}
 
-    def run(self, sets: Sequence[BeirSet]) -> EvaluationReport:
-        """Measure every set and the average.
+    def run(self, sets: Sequence[BeirSet], pairs: Sequence[SentencePairs] = ()) -> EvaluationReport:
+        """Measure every set, the average and every file of sentence pairs.
 
         Raises:
             IndexerError, ModelError: a set, the model or the cache cannot be used.
@@ -100,6 +105,7 @@ class Study:
                 runs, result = self._evaluate(judged, directory)
                 measured.append(runs)
                 results.append(result)
+            sts = [self._correlate(sentences, directory) for sentences in pairs]
         info = None if self._embedder is None else self._embedder.info
         return EvaluationReport(
             model=None if info is None else info.name,
@@ -107,6 +113,8 @@ class Study:
             settings=self._plan.as_dict(),
             sets=tuple(results),
             average=_average(results, measured) if len(results) > 1 else None,
+            sts=tuple(sts),
+            notes=notes(self._plan, has_sets=bool(sets), has_pairs=bool(pairs)),
             versions={
                 name: version(name)
                 for name in ("gircse-search", "numpy", "pytrec-eval-terrier", "scipy")
@@ -141,10 +149,17 @@ class Study:
         return runs, result
 
     def _passages(self, judged: BeirSet) -> Passages:
-        if not self._plan.chunked or self._embedder is None:
+        if not self._plan.chunked:
             return whole_passages(judged.documents)
-        chunker = Chunker(self._embedder.info.tokenizer_file, ChunkingConfig())
-        return cut_passages(judged.documents, chunker)
+        if self._tokenizer_file is None:
+            raise UsageError("cutting documents into passages needs a model's tokenizer")
+        return cut_passages(judged.documents, Chunker(self._tokenizer_file, ChunkingConfig()))
+
+    def _correlate(self, pairs: SentencePairs, directory: Path) -> StsResult:
+        if self._embedder is None:
+            raise UsageError(f"{pairs.name}: sentence pairs need a model")
+        self._say(f"{pairs.name}: embedding")
+        return measure_sts(pairs, self._files(self._embedder, directory), self._plan.steps)
 
     def _files(self, embedder: Embedder, directory: Path) -> VectorFiles:
         return VectorFiles(embedder, directory, variant=self._variant, on_texts=self._count_texts)
