@@ -13,14 +13,24 @@ from typing import Any, Literal, get_args
 
 from gircse_core.errors import ModelIntegrityError
 
-__all__ = ["CONFIG_FILE", "MAX_STEPS", "RETRIEVAL_TASK", "Family", "ModelConfig", "PoolingName"]
+__all__ = [
+    "CONFIG_FILE",
+    "MAX_STEPS",
+    "RESIDUAL_POOLINGS",
+    "RETRIEVAL_TASK",
+    "Family",
+    "ModelConfig",
+    "PoolingName",
+]
 
 CONFIG_FILE = "gircse.json"
 MAX_STEPS = 64
 RETRIEVAL_TASK = "Given a web search query, retrieve relevant passages that answer the query"
 
 Family = Literal["causal", "prefix_encoder"]
-PoolingName = Literal["generate_mean", "last", "residual_mean"]
+PoolingName = Literal["generate_mean", "last", "residual_mean", "residual_sum"]
+RESIDUAL_POOLINGS: frozenset[PoolingName] = frozenset({"residual_mean", "residual_sum"})
+"""Those that start from the encoder's own vector, so that K = 0 is defined."""
 PaddingSide = Literal["left", "right"]
 
 
@@ -31,7 +41,7 @@ class ModelConfig:
     Args:
         family: ``causal`` for any causal language model of transformers, ``prefix_encoder`` for a
             BERT encoder run as a prefix language model.
-        pooling: how the states g_1..g_k become z_k; ``residual_mean`` defines K = 0.
+        pooling: how the states g_1..g_k become z_k; the residual ones define K = 0.
         max_length: tokens per text, special tokens and prompt included; more are cut.
         padding_side: where batches are padded; vectors do not depend on it beyond rounding.
         add_special_tokens: whether the tokenizer's own special tokens are added.
@@ -42,7 +52,9 @@ class ModelConfig:
         softmax_temperature: tau of the soft token, above 0.
         default_steps: K when the caller names none.
         trained_steps: K in training; 0 where no refinement has been trained.
-        gate: weight of the mean soft-token state in ``residual_mean``.
+        gate: weight of the mean soft-token state in ``residual_mean``, of the first in
+            ``residual_sum``.
+        decay: factor from one state's weight to the next one's in ``residual_sum``, 0 to below 1.
         logit_scale: sharpness of the prefix encoder's tied head.
         coverage: how strongly the prefix encoder's head avoids what it has said already; 0 is off.
     """
@@ -60,6 +72,7 @@ class ModelConfig:
     default_steps: int = 5
     trained_steps: int = 5
     gate: float = 0.3
+    decay: float = 0.8
     logit_scale: float = 10.0
     coverage: float = 1.0
 
@@ -74,10 +87,11 @@ class ModelConfig:
             self.padding_side,
             get_args(PaddingSide),
         )
-        fits = (self.pooling == "residual_mean") == (self.family == "prefix_encoder")
+        fits = (self.pooling in RESIDUAL_POOLINGS) == (self.family == "prefix_encoder")
         _require(
-            fits, "pooling", self.pooling, "residual_mean for prefix_encoder, others for causal"
+            fits, "pooling", self.pooling, "residual ones for prefix_encoder, others for causal"
         )
+        _require(0 <= self.decay < 1, "decay", self.decay, "0 to below 1")
         _require("{text}" in self.query_template, "query_template", self.query_template, "{text}")
         _require(
             "{text}" in self.document_template,
@@ -103,7 +117,7 @@ class ModelConfig:
     @property
     def min_steps(self) -> int:
         """Smallest K that the model defines: 0 only where the backbone has a vector of its own."""
-        return 0 if self.pooling == "residual_mean" else 1
+        return 0 if self.pooling in RESIDUAL_POOLINGS else 1
 
     @property
     def max_steps(self) -> int:

@@ -225,7 +225,10 @@ class GircseEmbedder:
         if distribution is None or count == 0:
             return ()
         top = distribution[0].topk(count)
-        pairs = zip(top.indices.tolist(), top.values.tolist(), strict=True)
+        tokens, chosen = top.indices, self._for_queries.head_tokens
+        if chosen is not None:
+            tokens = chosen[tokens]
+        pairs = zip(tokens.tolist(), top.values.tolist(), strict=True)
         return tuple((self._tokenizer.decode_token(token), share) for token, share in pairs)
 
     def _embed(

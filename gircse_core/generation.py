@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from gircse_core.backbones.base import Backbone, CacheT
+from gircse_core.backbones.base import Backbone, CacheT, Prefix
 from gircse_core.config import ModelConfig
 from gircse_core.pooling import start_pooling
 
-__all__ = ["GenerationStep", "generate", "generate_naive"]
+__all__ = ["GenerationStep", "continue_from", "generate", "generate_naive"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,8 @@ class GenerationStep:
     Args:
         step: k, the number of soft tokens written so far.
         embedding: (B, H) z_k, float32, unit length.
-        distribution: (B, V) probabilities of soft token k; None at k = 0.
+        distribution: (B, U) probabilities of soft token k over the backbone's head tokens; None
+            at k = 0.
     """
 
     step: int
@@ -57,12 +58,19 @@ def generate(
         max_steps: K, at least the model's smallest.
     """
     prefix = backbone.prefill(input_ids, attention_mask)
+    yield from continue_from(backbone, config, prefix, max_steps=max_steps)
+
+
+def continue_from(
+    backbone: Backbone[CacheT], config: ModelConfig, prefix: Prefix[CacheT], *, max_steps: int
+) -> Iterator[GenerationStep]:
+    """Yield what ``generate`` does, from a prompt that has just been read."""
     pooling = start_pooling(config, prefix.pooled)
     if prefix.pooled is not None:
         yield GenerationStep(0, functional.normalize(pooling.running, dim=-1), None)
     readout = prefix.readout  # (B, H)
     for step in range(1, max_steps + 1):
-        distribution = backbone.distribution(prefix, readout)  # (B, V)
+        distribution = backbone.distribution(prefix, readout)  # (B, U)
         state = backbone.step(prefix, backbone.soft_embedding(distribution))  # (B, H)
         pooling.add(state)
         readout = pooling.running if backbone.reads_running_embedding else state

@@ -9,9 +9,9 @@ from typing import Protocol
 
 import torch
 
-from gircse_core.config import ModelConfig
+from gircse_core.config import RESIDUAL_POOLINGS, ModelConfig
 
-__all__ = ["GenerateMean", "LastState", "Pooling", "ResidualMean", "start_pooling"]
+__all__ = ["GenerateMean", "LastState", "Pooling", "ResidualMean", "ResidualSum", "start_pooling"]
 
 
 class Pooling(Protocol):
@@ -94,15 +94,45 @@ class ResidualMean:
         self._running = self._pooled + self._gate * self._mean.running
 
 
+class ResidualSum:
+    """z_k = p + |p| * gate * sum over i of decay^(i - 1) * g_i, with p as in ``ResidualMean``.
+
+    Each step adds to the ones before it, and less than they could: the total weight stays below
+    gate / (1 - decay) however many steps there are.
+
+    Args:
+        pooled: (B, H), before normalisation.
+        gate: weight of the first state.
+        decay: factor from one state's weight to the next one's, below 1.
+    """
+
+    def __init__(self, pooled: torch.Tensor, gate: float, decay: float) -> None:
+        self._running = pooled.float()
+        self._weight = gate * self._running.norm(dim=-1, keepdim=True)  # (B, 1)
+        self._decay = decay
+
+    @property
+    def running(self) -> torch.Tensor:
+        """(B, H) pooled vector plus the weighted states so far."""
+        return self._running
+
+    def add(self, state: torch.Tensor) -> None:
+        """Take in the (B, H) state of the next soft token."""
+        self._running = self._running + self._weight * state.float()
+        self._weight = self._weight * self._decay
+
+
 def start_pooling(config: ModelConfig, pooled: torch.Tensor | None) -> Pooling:
     """Return the model's pooling at K = 0.
 
     Args:
         config: names the pooling and its gate.
-        pooled: (B, H) vector of the encoder's own, for ``residual_mean``; None for causal models.
+        pooled: (B, H) vector of the encoder's own, for residual poolings; None for causal models.
     """
-    if config.pooling == "residual_mean":
+    if config.pooling in RESIDUAL_POOLINGS:
         if pooled is None:
-            raise ValueError("residual_mean needs the encoder's own pooled vector")
+            raise ValueError(f"{config.pooling} needs the encoder's own pooled vector")
+        if config.pooling == "residual_sum":
+            return ResidualSum(pooled, config.gate, config.decay)
         return ResidualMean(pooled, config.gate)
     return GenerateMean() if config.pooling == "generate_mean" else LastState()

@@ -20,11 +20,13 @@ class Prefix(Generic[CacheT]):
         readout: (B, H) state that the first soft token is read from.
         pooled: (B, H) the encoder's own vector, where the backbone defines K = 0; else None.
         cache: keys and values per layer; grows with every step.
+        states: (B, T, H) of the prompt's last layer, where the backbone keeps them; else None.
     """
 
     readout: torch.Tensor
     pooled: torch.Tensor | None
     cache: CacheT
+    states: torch.Tensor | None = None
 
 
 class Backbone(Protocol[CacheT]):
@@ -50,6 +52,10 @@ class Backbone(Protocol[CacheT]):
         """V."""
 
     @property
+    def head_tokens(self) -> torch.Tensor | None:
+        """(U,) ids of the tokens that soft tokens are made of; None where that is all V."""
+
+    @property
     def reads_running_embedding(self) -> bool:
         """Whether soft tokens are read from the running embedding rather than the latest state."""
 
@@ -57,7 +63,7 @@ class Backbone(Protocol[CacheT]):
         """Read (B, T) prompts once."""
 
     def distribution(self, prefix: Prefix[CacheT], readout: torch.Tensor) -> torch.Tensor:
-        """Return (B, V) probabilities of the next soft token, from a (B, H) readout.
+        """Return (B, U) probabilities of the next soft token, from a (B, H) readout.
 
         Called once per step: a backbone may remember what has been said.
         """

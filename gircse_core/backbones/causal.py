@@ -135,6 +135,11 @@ class CausalBackbone:
         return int(self._embeddings.weight.shape[1])
 
     @property
+    def head_tokens(self) -> None:
+        """Soft tokens are made of the whole vocabulary."""
+        return None
+
+    @property
     def vocabulary_size(self) -> int:
         """V."""
         return int(self._embeddings.weight.shape[0])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,11 @@ from gircse_core.integrity import read_json
 
 __all__ = [
     "ADAPTED",
+    "STEP_TENSORS",
     "EncoderConfig",
     "EncoderWeights",
     "LayerWeights",
+    "StepWeights",
     "load_encoder",
     "load_tensors",
     "merge_adapter",
@@ -40,6 +42,9 @@ ADAPTED: Mapping[str, tuple[str, int | None]] = {
     "up": ("up_weight", None),
     "down": ("down_weight", None),
 }
+
+# What else an adapter file may hold, in the order of StepWeights.
+STEP_TENSORS = ("step_embeddings", "readout", "head_tokens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +140,7 @@ class EncoderWeights:
         norm_weight: (H,).
         norm_bias: (H,).
         layers: one per transformer layer.
+        steps: what an adapter adds at the generated positions beside its low-rank updates.
     """
 
     words: torch.Tensor
@@ -142,6 +148,7 @@ class EncoderWeights:
     norm_weight: torch.Tensor
     norm_bias: torch.Tensor
     layers: tuple[LayerWeights, ...]
+    steps: StepWeights = field(default_factory=lambda: StepWeights())
 
     def to(self, device: torch.device, dtype: torch.dtype) -> EncoderWeights:
         """Return a copy elsewhere or in another type."""
@@ -151,6 +158,33 @@ class EncoderWeights:
             norm_weight=self.norm_weight.to(device, dtype),
             norm_bias=self.norm_bias.to(device, dtype),
             layers=tuple(layer.to(device, dtype) for layer in self.layers),
+            steps=self.steps.to(device, dtype),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StepWeights:
+    """What an adapter may add at the generated positions; every part is optional.
+
+    Args:
+        embeddings: (S, H), one added to each soft token; steps beyond S take the last.
+        readout: (H, H), applied to every soft token's state before it is pooled.
+        tokens: (U,) int64 ids of the tokens that soft tokens are made of; None for all V.
+        words: (U, H), their input embeddings.
+    """
+
+    embeddings: torch.Tensor | None = None
+    readout: torch.Tensor | None = None
+    tokens: torch.Tensor | None = None
+    words: torch.Tensor | None = None
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> StepWeights:
+        """Return a copy elsewhere or in another type; ids stay integers."""
+        return StepWeights(
+            embeddings=None if self.embeddings is None else self.embeddings.to(device, dtype),
+            readout=None if self.readout is None else self.readout.to(device, dtype),
+            tokens=None if self.tokens is None else self.tokens.to(device),
+            words=None if self.words is None else self.words.to(device, dtype),
         )
 
 
@@ -210,21 +244,23 @@ def merge_adapter(
     Args:
         weights: the base.
         adapter: ``layers.{i}.{name}.lora_A`` (r, in) and ``.lora_B`` (out, r), names of
-            ``ADAPTED``, with LoRA's alpha / r already multiplied into B.
+            ``ADAPTED``, with LoRA's alpha / r already multiplied into B; and, each optional, the
+            tensors of ``STEP_TENSORS``.
         origin: the adapter's file, for messages.
 
     Raises:
         ModelIntegrityError: a tensor has no counterpart, or does not fit.
     """
     layers = list(weights.layers)
-    for name in sorted(adapter):
+    for name in sorted(set(adapter) - set(STEP_TENSORS)):
         stem = name.removesuffix(".lora_A").removesuffix(".lora_B")
         placed = re.fullmatch(r"layers\.([0-9]+)\.(\w+)", stem)
         pair = {f"{stem}.lora_A", f"{stem}.lora_B"}
         if placed is None or placed[2] not in ADAPTED or stem == name or not pair <= adapter.keys():
             raise ModelIntegrityError(
                 f"{origin}: cannot place {name!r}; expected pairs "
-                f"layers.N.NAME.lora_A and .lora_B with NAME in {sorted(ADAPTED)}."
+                f"layers.N.NAME.lora_A and .lora_B with NAME in {sorted(ADAPTED)}, or one of "
+                f"{list(STEP_TENSORS)}."
             )
         if name.endswith(".lora_B"):
             continue  # taken together with its lora_A
@@ -239,7 +275,37 @@ def merge_adapter(
         norm_weight=weights.norm_weight,
         norm_bias=weights.norm_bias,
         layers=tuple(layers),
+        steps=_step_weights(weights, adapter, origin),
     )
+
+
+def _step_weights(
+    weights: EncoderWeights, adapter: Mapping[str, torch.Tensor], origin: Path
+) -> StepWeights:
+    vocabulary, hidden = weights.words.shape
+    embeddings, readout, tokens = (adapter.get(name) for name in STEP_TENSORS)
+    if embeddings is not None and (embeddings.ndim != 2 or embeddings.shape[1] != hidden):
+        raise ModelIntegrityError(
+            f"{origin}: step_embeddings has shape {tuple(embeddings.shape)}; expected "
+            f"(S, {hidden})."
+        )
+    if readout is not None and readout.shape != (hidden, hidden):
+        raise ModelIntegrityError(
+            f"{origin}: readout has shape {tuple(readout.shape)}; expected ({hidden}, {hidden})."
+        )
+    if tokens is None:
+        return StepWeights(_like(embeddings, weights), _like(readout, weights))
+    inside = tokens.ndim == 1 and len(tokens) > 0 and not tokens.is_floating_point()
+    if not inside or int(tokens.min()) < 0 or int(tokens.max()) >= vocabulary:
+        raise ModelIntegrityError(
+            f"{origin}: head_tokens must be a list of token ids from 0 to {vocabulary - 1}."
+        )
+    ids = tokens.to(weights.words.device, torch.int64)
+    return StepWeights(_like(embeddings, weights), _like(readout, weights), ids, weights.words[ids])
+
+
+def _like(tensor: torch.Tensor | None, weights: EncoderWeights) -> torch.Tensor | None:
+    return None if tensor is None else tensor.to(weights.words)
 
 
 def _updated(

@@ -44,7 +44,7 @@ class EncoderCache:
         lengths: (B,) tokens per prompt.
         prompt: per layer (k, v), each (B, heads, T, H / heads).
         generated: per layer (k, v), each (B, heads, steps so far, H / heads).
-        said: (B, V) sum of the soft tokens' distributions; None before the first.
+        said: (B, U) sum of the soft tokens' distributions; None before the first.
     """
 
     mask: torch.Tensor | None
@@ -148,6 +148,17 @@ class PrefixEncoder:
         """V."""
         return self.sizes.vocabulary_size
 
+    @property
+    def head_tokens(self) -> torch.Tensor | None:
+        """(U,) ids of the tokens that soft tokens are made of; None for all."""
+        return self.step_weights.steps.tokens
+
+    @property
+    def _head_words(self) -> torch.Tensor:
+        """(U, H) input embeddings of these tokens."""
+        chosen = self.step_weights.steps.words
+        return self.step_weights.words if chosen is None else chosen
+
     def prefill(
         self, input_ids: torch.Tensor, attention_mask: torch.Tensor
     ) -> Prefix[EncoderCache]:
@@ -165,11 +176,11 @@ class PrefixEncoder:
             mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
             hidden = self._finish(layer, hidden, mixed.transpose(1, 2).flatten(2))  # (B, T, H)
         pooled = self._pool(hidden, attention_mask)
-        return Prefix(readout=pooled, pooled=pooled, cache=cache)
+        return Prefix(readout=pooled, pooled=pooled, cache=cache, states=hidden)
 
     def distribution(self, prefix: Prefix[EncoderCache], readout: torch.Tensor) -> torch.Tensor:
-        """Return (B, V) probabilities of the next soft token, from a (B, H) running embedding."""
-        words = self.step_weights.words
+        """Return (B, U) probabilities of the next soft token, from a (B, H) running embedding."""
+        words = self._head_words
         logits = self.config.logit_scale * (readout.to(words.dtype) @ words.T).float()  # (B, V)
         said = prefix.cache.said
         if said is not None and self.config.coverage:
@@ -180,12 +191,13 @@ class PrefixEncoder:
 
     def soft_embedding(self, distribution: torch.Tensor) -> torch.Tensor:
         """Return (B, H): the probability-weighted mean of the word embeddings."""
-        words = self.step_weights.words
+        words = self._head_words
         return distribution.to(words.dtype) @ words
 
     def step(self, prefix: Prefix[EncoderCache], soft_token: torch.Tensor) -> torch.Tensor:
         """Append a (B, H) soft token and return its (B, H) last-layer state."""
         weights, cache = self.step_weights, prefix.cache
+        soft_token = soft_token + self._step_embedding(cache.steps)
         position = weights.positions[cache.lengths + cache.steps]  # (B, H)
         hidden = self._embed(weights, soft_token, position)[:, None]  # (B, 1, H)
         first = not cache.generated
@@ -199,7 +211,7 @@ class PrefixEncoder:
                 cache.generated[index] = (key, value)
             mixed = _attend(query, cache.prompt[index], (key, value), cache.mask)
             hidden = self._finish(layer, hidden, mixed.transpose(1, 2).flatten(2))
-        return hidden[:, 0]
+        return self._read_out(hidden[:, 0])
 
     def naive_states(
         self, input_ids: torch.Tensor, attention_mask: torch.Tensor, soft_tokens: torch.Tensor
@@ -209,6 +221,9 @@ class PrefixEncoder:
         count, length = soft_tokens.shape[1], input_ids.shape[1]
         positions = (attention_mask.cumsum(dim=1) - 1).clamp(min=0)
         later = attention_mask.sum(dim=1, keepdim=True) + torch.arange(count, device=self.device)
+        soft_tokens = torch.stack(
+            [token + self._step_embedding(at) for at, token in enumerate(soft_tokens.unbind(1))], 1
+        )
         hidden = torch.cat(
             [
                 self._embed(prompt, prompt.words[input_ids], prompt.positions[positions]),
@@ -236,7 +251,17 @@ class PrefixEncoder:
                 ],
                 dim=1,
             )
-        return hidden[:, length:]
+        return self._read_out(hidden[:, length:])
+
+    def _step_embedding(self, step: int) -> torch.Tensor | float:
+        """Return the (H,) that is added to the soft token at a position, counted from 0."""
+        table = self.step_weights.steps.embeddings
+        return 0.0 if table is None else table[min(step, len(table) - 1)]
+
+    def _read_out(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Return (..., H) states as they are pooled, from last-layer states."""
+        readout = self.step_weights.steps.readout
+        return hidden if readout is None else functional.linear(hidden, readout)
 
     def _embed(
         self, weights: EncoderWeights, words: torch.Tensor, positions: torch.Tensor

@@ -40,6 +40,11 @@ class BatchLoss:
     steps: torch.Tensor
     terms: dict[str, torch.Tensor]
 
+    def with_anchor(self, anchor: torch.Tensor, *, weight: float) -> BatchLoss:
+        """Return it with a further scalar term, which may carry a graph."""
+        terms = self.terms | {"anchor": anchor.detach()}
+        return BatchLoss(self.total + weight * anchor, self.steps, terms)
+
 
 def batch_loss(
     embeddings: torch.Tensor,

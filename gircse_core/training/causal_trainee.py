@@ -29,6 +29,7 @@ from gircse_core.tokenization import TextTokenizer, TokenBatch
 from gircse_core.training.configuration import TrainingConfig, trained_conventions
 from gircse_core.training.export import base_name
 from gircse_core.training.rollout import rollout
+from gircse_core.training.teacher import TokenStatistics
 from gircse_core.training.token_groups import run_in_groups
 
 __all__ = ["CausalTrainee"]
@@ -117,6 +118,21 @@ class CausalTrainee:
             f"head_words is {words}, but the head of a causal model stays whole. Leave it at 0."
         )
 
+    def set_anchor(
+        self, statistics: TokenStatistics, sample: Sequence[Sequence[int]], config: TrainingConfig
+    ) -> None:
+        """Refuse: the anchor is made of an encoder's own vector."""
+        raise TrainingInputError(
+            f"anchor_weight is {config.anchor_weight}, but a causal model has no vector of its own "
+            "to refine from. Leave it at 0."
+        )
+
+    def encode_anchored(
+        self, rows: Sequence[Sequence[int]], *, steps: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Refuse, as ``set_anchor`` has."""
+        raise RuntimeError("a causal model has no anchor")
+
     def export(self, folder: Path, tensors: Mapping[str, torch.Tensor], *, half: bool) -> None:
         """Write a PEFT adapter folder."""
         current = {name: tensor.detach().clone() for name, tensor in self.tensors.items()}
@@ -139,11 +155,13 @@ class CausalTrainee:
 
     def _run(self, rows: Sequence[Sequence[int]], steps: int) -> torch.Tensor:
         def forward(batch: TokenBatch) -> torch.Tensor:
+            prefix = self._backbone.prefill(
+                batch.input_ids.to(self.device), batch.attention_mask.to(self.device)
+            )
             return rollout(
                 self._backbone,
                 self.config,
-                batch.input_ids.to(self.device),
-                batch.attention_mask.to(self.device),
+                prefix,
                 steps=steps,
                 stagewise=self._training.stagewise,
             )

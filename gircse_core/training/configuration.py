@@ -48,6 +48,22 @@ _FAMILY_DEFAULTS: dict[Family, dict[str, Any]] = {
     },
 }
 
+# (fields, lowest, highest value or None)
+_RANGES: tuple[tuple[tuple[str, ...], float, float | None], ...] = (
+    (("steps", "anchor_steps"), 1, 64),
+    (("updates", "accumulation", "batch_size", "block_size", "rank"), 1, None),
+    (("checkpoint_every", "keep_checkpoints"), 1, None),
+    (("max_length",), 8, None),
+    (("forward_tokens",), 64, None),
+    (("seed",), 0, 2**31),
+    (("hard_negatives", "source_cap", "cross_step_pairs", "head_words"), 0, None),
+    (("other_rate", "weight_decay", "clip_norm", "source_exponent"), 0, None),
+    (("regulariser_weight", "cross_step_weight", "distillation_weight"), 0, None),
+    (("anchor_weight", "anchor_rare", "anchor_lexical"), 0, None),
+    (("warmup", "teacher_dense_weight"), 0, 1),
+    (("dropout", "average_decay"), 0, 0.99999),
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingConfig:
@@ -104,6 +120,11 @@ class TrainingConfig:
         teacher: ``base``, the model's own similarities before refinement, or ``hybrid``, those
             mixed with lexical scores.
         teacher_dense_weight: share of the similarities in the hybrid teacher.
+        anchor_weight: weight of refining towards what tells a text apart; see ``anchor``. Needs a
+            prefix encoder and the pooling ``residual_sum``.
+        anchor_rare: weight of rare tokens' states in the anchor.
+        anchor_lexical: weight of rare tokens' input embeddings in it.
+        anchor_steps: the step that is to have arrived there.
         checkpoint_every: updates between checkpoints.
         keep_checkpoints: how many of the latest are kept.
     """
@@ -154,31 +175,20 @@ class TrainingConfig:
     distillation_temperature: float = 0.05
     teacher: TeacherName = "base"
     teacher_dense_weight: float = 0.65
+    anchor_weight: float = 0.0
+    anchor_rare: float = 0.4
+    anchor_lexical: float = 0.3
+    anchor_steps: int = 8
 
     checkpoint_every: int = 100
     keep_checkpoints: int = 2
 
     def __post_init__(self) -> None:
-        self._check_range("steps", 1, 64)
-        for name in ("updates", "accumulation", "block_size", "checkpoint_every", "rank"):
-            self._check_range(name, 1)
-        self._check_range("keep_checkpoints", 1)
-        self._check_range("batch_size", 1)
-        self._check_range("max_length", 8)
-        self._check_range("forward_tokens", 64)
-        for name in ("hard_negatives", "source_cap", "cross_step_pairs", "head_words"):
-            self._check_range(name, 0)
-        self._check_range("seed", 0, 2**31)
+        for names, low, high in _RANGES:
+            for name in names:
+                self._check_range(name, low, high)
         for name in ("learning_rate", "temperature", "distillation_temperature", "alpha"):
             self._check_above_zero(name)
-        for name in ("other_rate", "weight_decay", "clip_norm", "source_exponent"):
-            self._check_range(name, 0)
-        for name in ("regulariser_weight", "cross_step_weight", "distillation_weight"):
-            self._check_range(name, 0)
-        for name in ("warmup", "teacher_dense_weight"):
-            self._check_range(name, 0, 1)
-        for name in ("dropout", "average_decay"):
-            self._check_range(name, 0, 0.99999)
         self._check_choice("schedule", get_args(Schedule))
         self._check_choice("readout", get_args(Readout))
         self._check_choice("teacher", get_args(TeacherName))

@@ -17,6 +17,7 @@ from accelerate.utils import reduce
 
 from gircse_core.errors import TrainingError
 from gircse_core.prompts import document_prompt, query_prompt
+from gircse_core.training.anchor import anchor_loss, progress_shares
 from gircse_core.training.batch_loss import BatchLoss, batch_loss
 from gircse_core.training.batches import Batch, BatchPlan
 from gircse_core.training.checkpoints import (
@@ -154,7 +155,11 @@ class TrainingLoop:
         prompts = [query_prompt(model, text) for text in batch.queries]
         prompts += [document_prompt(model, text) for text in batch.passages]
         rows = self._trainee.tokens(prompts)
-        embeddings = self._trainee.encode(rows, steps=self._config.steps)  # (S, B + P, D)
+        steps, anchors = self._config.steps, None
+        if self._config.anchor_weight:
+            embeddings, anchors = self._trainee.encode_anchored(rows, steps=steps)
+        else:
+            embeddings = self._trainee.encode(rows, steps=steps)  # (S, B + P, D)
         has_zero = model.min_steps == 0
         teacher = None
         if self._config.distillation_weight:
@@ -164,7 +169,12 @@ class TrainingLoop:
                 else self._trainee.base_embeddings(rows, steps=self._config.steps)
             )
             teacher = self._teacher(base, rows, len(batch.queries))
-        return batch_loss(embeddings, batch, self._config, has_zero=has_zero, teacher=teacher)
+        loss = batch_loss(embeddings, batch, self._config, has_zero=has_zero, teacher=teacher)
+        if anchors is None:
+            return loss
+        shares = progress_shares(model.decay, steps=steps, full=self._config.anchor_steps)
+        anchor = anchor_loss(embeddings, anchors, shares.to(embeddings.device))
+        return loss.with_anchor(anchor, weight=self._config.anchor_weight)
 
     def _teacher(self, base: torch.Tensor, rows: list[list[int]], count: int) -> torch.Tensor:
         cosines = base[:count] @ base[count:].T  # (B, P)

@@ -19,9 +19,11 @@ from gircse_core.errors import TrainingInputError
 from gircse_core.integrity import check_sha256
 from gircse_core.registry import ModelSpec
 from gircse_core.tokenization import TextTokenizer, TokenBatch
+from gircse_core.training.anchor import Anchor
 from gircse_core.training.configuration import TrainingConfig, trained_conventions
 from gircse_core.training.export import write_prefix_model
 from gircse_core.training.rollout import rollout
+from gircse_core.training.teacher import TokenStatistics
 from gircse_core.training.token_groups import run_in_groups
 
 __all__ = ["PrefixTrainee", "initial_tensors"]
@@ -65,6 +67,7 @@ class PrefixTrainee:
         self._tokenizer = TextTokenizer(
             spec.base, replace(self.config, max_length=config.max_length), warn=False
         )
+        self._anchor: Anchor | None = None
         self._alpha = config.alpha
         start = self._start(spec, config)
         self.tensors: dict[str, torch.Tensor] = {
@@ -97,17 +100,48 @@ class PrefixTrainee:
 
     def encode(self, rows: Sequence[Sequence[int]], *, steps: int) -> torch.Tensor:
         """Return (S, N, D) unit vectors of steps 0 to ``steps`` with their graph."""
+        return self._encode(rows, steps, None)
+
+    def encode_anchored(
+        self, rows: Sequence[Sequence[int]], *, steps: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return what ``encode`` does, and the (N, D) anchors, from one reading of the prompts."""
+        both = self._encode(rows, steps, self._anchor)  # (S + 1, N, D)
+        return both[:-1], both[-1]
+
+    def set_anchor(
+        self, statistics: TokenStatistics, sample: Sequence[Sequence[int]], config: TrainingConfig
+    ) -> None:
+        """Prepare the anchors; the centre is that of the sample."""
+        if self.config.pooling != "residual_sum":
+            raise TrainingInputError(
+                f"anchor_weight is {config.anchor_weight}, but the pooling is "
+                f"{self.config.pooling}: only with residual_sum is it known how far each step is to"
+                " go. Add --set pooling=residual_sum."
+            )
+        self._anchor = Anchor(
+            statistics,
+            self._base.prompt_weights.words,
+            self.base_embeddings(sample, steps=0).mean(dim=0),
+            rare=config.anchor_rare,
+            lexical=config.anchor_lexical,
+        )
+
+    def _encode(
+        self, rows: Sequence[Sequence[int]], steps: int, anchor: Anchor | None
+    ) -> torch.Tensor:
         encoder = PrefixEncoder.adapted(self._base, self._scaled(self.tensors) | self.fixed)
 
         def forward(batch: TokenBatch) -> torch.Tensor:
-            return rollout(
-                encoder,
-                self.config,
-                batch.input_ids.to(self.device),
-                batch.attention_mask.to(self.device),
-                steps=steps,
-                stagewise=self._training.stagewise,
+            ids, mask = batch.input_ids.to(self.device), batch.attention_mask.to(self.device)
+            prefix = encoder.prefill(ids, mask)
+            embeddings = rollout(
+                encoder, self.config, prefix, steps=steps, stagewise=self._training.stagewise
             )
+            if anchor is None:
+                return embeddings
+            assert prefix.states is not None
+            return torch.cat([embeddings, anchor.vectors(ids, mask, prefix.states)[None]])
 
         return run_in_groups(
             rows, self._tokenizer, forward, max_tokens=self._training.forward_tokens
@@ -122,8 +156,9 @@ class PrefixTrainee:
                 lambda batch: rollout(
                     self._base,
                     self.config,
-                    batch.input_ids.to(self.device),
-                    batch.attention_mask.to(self.device),
+                    self._base.prefill(
+                        batch.input_ids.to(self.device), batch.attention_mask.to(self.device)
+                    ),
                     steps=0,
                 ),
                 max_tokens=self._training.forward_tokens,

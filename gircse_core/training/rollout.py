@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
-from gircse_core.backbones.base import Backbone, CacheT
+from gircse_core.backbones.base import Backbone, CacheT, Prefix
 from gircse_core.config import ModelConfig
-from gircse_core.generation import generate
+from gircse_core.generation import continue_from
 from gircse_core.pooling import Pooling, start_pooling
 
 __all__ = ["rollout"]
@@ -16,8 +16,7 @@ __all__ = ["rollout"]
 def rollout(
     backbone: Backbone[CacheT],
     config: ModelConfig,
-    input_ids: torch.Tensor,
-    attention_mask: torch.Tensor,
+    prefix: Prefix[CacheT],
     *,
     steps: int,
     stagewise: bool = False,
@@ -29,25 +28,22 @@ def rollout(
     Args:
         backbone: the model.
         config: its pooling.
-        input_ids: (B, T) int64.
-        attention_mask: (B, T) int64.
+        prefix: B prompts that have just been read.
         steps: K.
         stagewise: z_k is as always, but its gradient takes the states before g_k as given.
     """
     if stagewise:
-        return _stagewise(backbone, config, input_ids, attention_mask, steps)
-    run = generate(backbone, config, input_ids, attention_mask, max_steps=steps)
+        return _stagewise(backbone, config, prefix, steps)
+    run = continue_from(backbone, config, prefix, max_steps=steps)
     return torch.stack([step.embedding for step in run])
 
 
 def _stagewise(
     backbone: Backbone[CacheT],
     config: ModelConfig,
-    input_ids: torch.Tensor,
-    attention_mask: torch.Tensor,
+    prefix: Prefix[CacheT],
     steps: int,
 ) -> torch.Tensor:
-    prefix = backbone.prefill(input_ids, attention_mask)
     embeddings = []
     if prefix.pooled is not None:
         embeddings.append(functional.normalize(prefix.pooled.float(), dim=-1))

@@ -57,6 +57,11 @@ class TokenStatistics:
             frequencies += torch.bincount(found, minlength=vocabulary_size)
         return cls(frequencies, documents, max(tokens / max(documents, 1), 1.0), ignored)
 
+    def rarity(self) -> torch.Tensor:
+        """Return (V,) float32: the inverse document frequency of BM25, at least 0."""
+        found = self.frequencies.double()
+        return torch.log1p((self.documents - found + 0.5) / (found + 0.5)).float()
+
 
 class LexicalTeacher:
     """BM25 scores inside of a batch.
@@ -66,9 +71,7 @@ class LexicalTeacher:
     """
 
     def __init__(self, statistics: TokenStatistics) -> None:
-        found = statistics.frequencies.double()
-        rarity = (statistics.documents - found + 0.5) / (found + 0.5)
-        self._weights = torch.log1p(rarity).float()  # (V,)
+        self._weights = statistics.rarity()  # (V,)
         self._mean_length = statistics.mean_length
         self._ignored = statistics.ignored
 

@@ -11,6 +11,7 @@ import torch
 from gircse_core.config import ModelConfig
 from gircse_core.registry import ModelSpec
 from gircse_core.training.configuration import TrainingConfig
+from gircse_core.training.teacher import TokenStatistics
 
 __all__ = ["Trainee", "load_trainee"]
 
@@ -57,6 +58,20 @@ class Trainee(Protocol):
 
     def base_embeddings(self, rows: Sequence[Sequence[int]], *, steps: int) -> torch.Tensor:
         """Return (N, D) what the model made of N token rows before training, without a graph."""
+
+    def set_anchor(
+        self, statistics: TokenStatistics, sample: Sequence[Sequence[int]], config: TrainingConfig
+    ) -> None:
+        """Prepare the anchors of ``encode_anchored`` from the training texts and a sample of them.
+
+        Raises:
+            TrainingInputError: the model has no vector of its own to refine from.
+        """
+
+    def encode_anchored(
+        self, rows: Sequence[Sequence[int]], *, steps: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return what ``encode`` does, and (N, D) where refinement should take each text."""
 
     def restrict_head(self, frequencies: torch.Tensor, *, words: int) -> None:
         """Make soft tokens of so many words; ``frequencies`` are (V,) shares of the texts.

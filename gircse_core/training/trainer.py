@@ -28,6 +28,7 @@ __all__ = ["train"]
 
 _PACKAGES = ("gircse-search", "torch", "transformers", "tokenizers", "peft", "accelerate")
 _TOKENISED_AT_ONCE = 4096
+_SAMPLED = 2048  # passages whose mean is the centre of the anchors
 
 
 def train(
@@ -57,7 +58,8 @@ def train(
         ModelNotFoundError: there is no such model to start from.
         ModelIntegrityError: its files are damaged.
     """
-    processes = PartialState()
+    # accelerate connects processes without GPUs only when it is told that it has none.
+    processes = PartialState(cpu=config.device == "cpu" or not torch.cuda.is_available())
     spec = resolve(config.model, offline=True)
     chosen = config.resolved(spec.config.family)
     pairs = read_pairs(pair_files, leave_out=chosen.leave_out)
@@ -96,7 +98,7 @@ def _with_statistics(
 ) -> LexicalTeacher | None:
     """Give model and teacher what they are to know of the texts; return the lexical teacher."""
     lexical = config.teacher == "hybrid" and config.distillation_weight > 0
-    if not lexical and not config.head_words:
+    if not lexical and not config.head_words and not config.anchor_weight:
         return None
     statistics = TokenStatistics.count(
         _token_rows(trainee, pairs),
@@ -106,7 +108,18 @@ def _with_statistics(
     if config.head_words:
         shares = statistics.frequencies / statistics.documents
         trainee.restrict_head(shares, words=config.head_words)
+    if config.anchor_weight:
+        trainee.set_anchor(statistics, _sample(trainee, pairs), config)
     return LexicalTeacher(statistics) if lexical else None
+
+
+def _sample(trainee: Trainee, pairs: PairSet) -> list[list[int]]:
+    """Return token rows of passages from all sources alike."""
+    texts = []
+    for found in pairs.sources.values():
+        every = max(len(found) // (_SAMPLED // len(pairs.sources) or 1), 1)
+        texts += [pair.passage for pair in found[::every]]
+    return trainee.tokens(texts)
 
 
 def _token_rows(trainee: Trainee, pairs: PairSet) -> Iterable[list[int]]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from indexer.cli import train_corpus
 from indexer.cli import train_options as options
 from indexer.cli.boundary import ExitCode
 from indexer.cli.interrupt import StopOnSignal
@@ -31,6 +32,7 @@ EPILOG = epilog(
     "gircse train data/*.jsonl.gz --out my-model --updates 3000 --average 0.99 --distil 0.3",
     "gircse train data/*.jsonl.gz --out my-model --updates 3000 --average 0.99 --distil 0.3"
     " --resume",
+    "gircse train --on-corpus work --out work-model",
     "gircse search beans --model my-model --collection trained",
     after=[
         "A line of a file is a JSON object with query and pos, optionally neg and source.",
@@ -42,23 +44,27 @@ EPILOG = epilog(
 
 # Options whose flags hold text that has to be taken apart, and those that are no part of a run.
 _PARSED = ("source_weights", "conventions", "leave_out")
-_OTHERS = ("pairs", "out", "resume", "format", "quiet")
+_OTHERS = ("pairs", "out", "resume", "format", "quiet", "on_corpus", "corpus_pairs", "query_writer")
 
 
 def train(  # noqa: PLR0913 - each argument is a flag of the command
     context: typer.Context,
-    pairs: Annotated[
-        list[Path], typer.Argument(metavar="PAIRS", help="Files of pairs, .jsonl or .jsonl.gz.")
-    ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Write the model to this folder.")],
+    pairs: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[PAIRS]...", help="Files of pairs, .jsonl or .jsonl.gz."),
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option(
             metavar="MODEL",
             help="Start from this model: a registered name, a folder or a hub id.",
-            show_default="the one of the settings",
+            show_default="the one of the settings, or the collection's",
         ),
     ] = None,
+    on_corpus: train_corpus.OnCorpus = None,
+    corpus_pairs: train_corpus.CorpusPairs = None,
+    query_writer: train_corpus.QueryWriter = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in the folder.")
     ] = False,
@@ -104,23 +110,50 @@ def train(  # noqa: PLR0913 - each argument is a flag of the command
     distillation_temperature: options.DistillationTemperature = None,
     teacher: options.Teacher = None,
     teacher_dense_weight: options.TeacherDenseWeight = None,
+    anchor_weight: options.AnchorWeight = None,
+    anchor_rare: options.AnchorRare = None,
+    anchor_lexical: options.AnchorLexical = None,
+    anchor_steps: options.AnchorSteps = None,
     format: FormatOption = "text",
     quiet: QuietOption = False,
 ) -> None:
-    """Train a model's refinement steps on pairs of queries and passages.
+    """Train a model's refinement steps on pairs of queries and passages, or on your own documents.
 
     The folder then holds a model like any other: give it to --model.
     """
     session = session_of(context)
     session.terminal.quiet = quiet
     settings = session.load({"model": model, "device": device}).settings
+    start, files = settings.model, list(pairs or ())
+    defaults: Mapping[str, Any] = {}
+    if on_corpus is not None:
+        with session.open(on_corpus) as collection:
+            start = model or collection.config.model
+            files.append(
+                train_corpus.corpus_pair_file(
+                    session,
+                    collection,
+                    out,
+                    pairs=corpus_pairs,
+                    query_writer=query_writer,
+                    device=settings.device,
+                    seed=seed,
+                    resume=resume,
+                )
+            )
+        defaults = train_corpus.CORPUS_DEFAULTS
+    elif not files or query_writer or corpus_pairs:
+        raise UsageError(
+            "name files of pairs to train on, or a collection: gircse train --on-corpus COLLECTION"
+            " --out DIR (--query-writer and --corpus-pairs belong to --on-corpus)"
+        )
     # The options are named as the fields of the configuration; what was not given stays its own.
     given: dict[str, Any] = {
         name: value
         for name, value in context.params.items()
         if value is not None and name not in (*_PARSED, *_OTHERS)
     }
-    given |= {"model": settings.model, "device": settings.device}
+    given = {**defaults, **given, "model": start, "device": settings.device}
     given["leave_out"] = tuple(leave_out or ())
     given["source_weights"] = tuple(
         (name, _number(value, name)) for name, value in _assignments(source_weights or ())
@@ -134,7 +167,7 @@ def train(  # noqa: PLR0913 - each argument is a flag of the command
     with StopOnSignal(session.terminal) as stop, TrainingDisplay(session.terminal) as display:
         report = train_model(
             config,
-            pairs,
+            files,
             out,
             resume=resume,
             command=shlex.join(["gircse", *sys.argv[1:]]),
@@ -145,6 +178,8 @@ def train(  # noqa: PLR0913 - each argument is a flag of the command
         write_json(_as_dict(report))
     else:
         _print(session.terminal, report)
+    if on_corpus is not None and report.finished:
+        train_corpus.print_next_step(session, on_corpus, out)
     if not report.finished:
         raise typer.Exit(ExitCode.INTERRUPTED)
 

@@ -368,3 +368,40 @@ TeacherDenseWeight = Annotated[
         rich_help_panel=_LOSS,
     ),
 ]
+AnchorWeight = Annotated[
+    float | None,
+    typer.Option(
+        "--anchor",
+        metavar="X",
+        help="Weight of refining towards what tells a text apart.",
+        show_default="0",
+        rich_help_panel=_LOSS,
+    ),
+]
+AnchorRare = Annotated[
+    float | None,
+    typer.Option(
+        metavar="X",
+        help="Weight of rare tokens' states in the anchor.",
+        show_default="0.4",
+        rich_help_panel=_LOSS,
+    ),
+]
+AnchorLexical = Annotated[
+    float | None,
+    typer.Option(
+        metavar="X",
+        help="Weight of rare tokens' input embeddings in it.",
+        show_default="0.3",
+        rich_help_panel=_LOSS,
+    ),
+]
+AnchorSteps = Annotated[
+    int | None,
+    typer.Option(
+        metavar="K",
+        help="The step that is to have arrived there.",
+        show_default="8",
+        rich_help_panel=_LOSS,
+    ),
+]

@@ -50,7 +50,8 @@ def test_a_new_adapter_leaves_the_base_as_it_is(encoder):
     )
     rows = trainee.tokens(TEXTS)
     batch = trainee._tokenizer.pad(rows, list(range(len(rows))))
-    expected = rollout(plain, spec.config, batch.input_ids, batch.attention_mask, steps=3)
+    prefix = plain.prefill(batch.input_ids, batch.attention_mask)
+    expected = rollout(plain, spec.config, prefix, steps=3)
     torch.testing.assert_close(trainee.encode(rows, steps=3), expected, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(trainee.base_embeddings(rows, steps=3), expected[0])
 
