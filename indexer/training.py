@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from gircse_core.training.configuration import TrainingConfig as TrainingConfig
     from gircse_core.training.progress import TrainingProgress as TrainingProgress
     from gircse_core.training.progress import TrainingReport as TrainingReport
+    from gircse_core.training.query_writer import QueryWriter
 
-__all__ = ["export_model", "train_model", "training_config"]
+__all__ = ["export_model", "load_query_writer", "train_model", "training_config"]
 
 
 def training_config(values: Mapping[str, Any]) -> TrainingConfig:
@@ -88,6 +89,22 @@ def export_model(run: Path, out: Path, *, half: bool = True) -> list[Path]:
     from gircse_core.training.shipping import export_run
 
     return export_run(run, out, half=half)
+
+
+def load_query_writer(model: str, *, device: str | None = None, seed: int = 0) -> QueryWriter:
+    """Load a causal language model that writes queries for passages; takes seconds.
+
+    Args:
+        model: a local folder, or a hub id that has been pulled.
+        device: torch's name for one; None chooses the best there is.
+        seed: decides what it writes.
+
+    Raises:
+        ModelError: it is missing, damaged or no causal language model.
+    """
+    from gircse_core.training.query_writer import QueryWriter, WritingConfig
+
+    return QueryWriter(model, WritingConfig(seed=seed), device=device)
 
 
 def _require_training() -> None:

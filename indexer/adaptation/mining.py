@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["mine"]
 
 _QUERIES_AT_A_TIME = 256
-_NEAR_DUPLICATE = 0.8
+_NEAR_DUPLICATE = 0.9
 """Share of the smaller text's words that two texts have in common when one repeats the other."""
 
 _ASKS_FOR_ONE_PASSAGE = frozenset({"sentence", "cloze", "keywords", "written"})

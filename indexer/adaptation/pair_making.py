@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -83,15 +84,16 @@ def make_pairs(
     report = WritingReport() if writer else None
     written: Iterable[Pair] = ()
     if writer and report:
-        total = len(passages)
+        # More than are drawn, as many will not be kept.
+        asked = random.Random(mix.seed).sample(passages, min(mix.pairs, len(passages)))
         written = write_pairs_for(
-            passages,
+            asked,
             writer,
             collection.store,
             embedder,
             steps=collection.config.steps,
             report=report,
-            on_progress=lambda done: on_progress("writing queries", done, total),
+            on_progress=lambda done: on_progress("writing queries", done, len(asked)),
         )
     pairs = draw_pairs(passages, mix, written=written)
     if len(pairs) < MIN_PAIRS:

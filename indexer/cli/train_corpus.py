@@ -1,0 +1,119 @@
+"""The part of ``gircse train`` that makes pairs of a collection's own documents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from indexer.wording import count_text
+
+if TYPE_CHECKING:
+    from indexer.adaptation.pair_making import PairReport
+    from indexer.cli.session import Session
+    from indexer.collection import Collection
+
+__all__ = ["CORPUS_DEFAULTS", "corpus_pair_file", "print_next_step"]
+
+_CORPUS = "Documents without labels"
+
+OnCorpus = Annotated[
+    str | None,
+    typer.Option(
+        "--on-corpus",
+        metavar="COLLECTION",
+        help="Adapt the model to this collection's documents: pairs are made of their own text.",
+        rich_help_panel=_CORPUS,
+    ),
+]
+CorpusPairs = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Pairs to make at most.",
+        show_default="6000",
+        rich_help_panel=_CORPUS,
+    ),
+]
+QueryWriter = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MODEL",
+        help="Let this causal language model (a folder or a pulled hub id) write queries as well.",
+        rich_help_panel=_CORPUS,
+    ),
+]
+
+CORPUS_DEFAULTS: Mapping[str, Any] = {
+    "updates": 150,
+    # whole chunks: what a query asks for may stand at their end
+    "max_length": 256,
+    "teacher": "hybrid",
+    "teacher_dense_weight": 0.5,
+    "distillation_weight": 0.5,
+}
+"""What training on a collection wants where a run says nothing."""
+
+
+def corpus_pair_file(
+    session: Session,
+    collection: Collection,
+    out: Path,
+    *,
+    pairs: int | None,
+    query_writer: str | None,
+    device: str | None,
+    seed: int | None,
+    resume: bool,
+) -> Path:
+    """Make the pairs of a run, beside the folder of its model; a resumed run keeps what it has.
+
+    Raises:
+        UsageError: the collection holds too little text.
+        ModelError: the collection's model or the language model cannot be used.
+    """
+    file = out.parent / f"{out.name}-pairs.jsonl.gz"
+    if resume and file.is_file():
+        return file
+    from indexer.adaptation.mix import PairMix
+    from indexer.adaptation.pair_making import make_pairs
+    from indexer.embedder import load_embedder
+
+    mix = PairMix(pairs=PairMix().pairs if pairs is None else pairs, seed=seed or 0)
+    writer = None
+    if query_writer is not None:
+        from indexer.training import load_query_writer
+
+        with session.terminal.status(f"Loading {query_writer}"):
+            writer = load_query_writer(query_writer, device=device, seed=mix.seed)
+    with session.terminal.status(f"Making pairs of {collection.name}"):
+        embedder = load_embedder(collection.config.model, device=device)
+        report = make_pairs(collection, file, embedder=embedder, mix=mix, writer=writer)
+    _tell(session, report)
+    return file
+
+
+def print_next_step(session: Session, collection: str, model: Path) -> None:
+    """Say how to search with the adapted model: its vectors fit no collection made before."""
+    session.terminal.note(
+        f"Collection {collection!r} still has the vectors of its own model. To search with the "
+        f"new one, index the same files again:\n"
+        f"  gircse index PATH --collection {collection}-adapted --model {model}"
+    )
+
+
+def _tell(session: Session, report: PairReport) -> None:
+    kinds = ", ".join(f"{count} {kind}" for kind, count in report.kinds.items())
+    session.terminal.note(
+        f"{count_text(report.pairs, 'pair')} of {count_text(report.passages, 'passage')} ({kinds})"
+        f" in {report.file}; the file holds text of your documents."
+    )
+    if report.writing is not None:
+        written = report.writing
+        dropped = ", ".join(f"{count} {fault}" for fault, count in written.dropped.most_common())
+        session.terminal.note(
+            f"{written.kept:,} of {written.written:,} written queries kept"
+            + (f"; left out for: {dropped}." if dropped else ".")
+        )

@@ -1,0 +1,78 @@
+"""gircse train --on-corpus, from documents to a search with the adapted model."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from indexer.cli import app
+from tests.gircse_core.models import write_encoder
+
+MATERIALS = ["stone", "wood", "rope", "steel", "iron", "brick", "glass", "clay"]
+
+
+@pytest.fixture
+def documents(tmp_path: Path) -> Path:
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    for material in MATERIALS:
+        (folder / f"{material}.md").write_text(
+            f"# Bridges of {material}\n\n## Building\n\n"
+            f"A bridge of {material} is built by many hands. The {material} comes from far away. "
+            f"Carpenters work on it for a whole year.\n\n## Repair\n\n"
+            f"When {material} grows old the bridge is closed. People take the ferry instead. "
+            f"New {material} is fitted before the winter comes.\n",
+            encoding="utf-8",
+        )
+    return folder
+
+
+def run(*args: object, code: int = 0) -> str:
+    result = CliRunner().invoke(app, [str(arg) for arg in args], prog_name="gircse")
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def test_a_model_learns_from_documents_and_searches_them(tmp_path: Path, documents: Path):
+    base, out = tmp_path / "base", tmp_path / "adapted"
+    base.mkdir()
+    write_encoder(base)
+    run("index", documents, "--collection", "work", "--model", base)
+
+    said = run(
+        "train", "--on-corpus", "work", "--out", out, "--updates", 2, "--steps", 2,
+        "--batch", 8, "--corpus-pairs", 80, "--rank", 2,
+    )  # fmt: skip
+
+    pairs = tmp_path / "adapted-pairs.jsonl.gz"
+    with gzip.open(pairs, "rt", encoding="utf-8") as stream:
+        assert len(stream.readlines()) == 80
+    assert "80 pairs of 8 passages" in said
+    assert f"gircse index PATH --collection work-adapted --model {out}" in said.replace("\n", " ")
+    run("index", documents, "--collection", "work-adapted", "--model", out)
+    assert "Bridges of rope" in run("search", "rope bridges", "-c", "work-adapted", "--steps", 2)
+
+
+def test_a_resumed_run_keeps_its_pairs(tmp_path: Path, documents: Path):
+    base, out = tmp_path / "base", tmp_path / "adapted"
+    base.mkdir()
+    write_encoder(base)
+    run("index", documents, "--collection", "work", "--model", base)
+    train = ("train", "--on-corpus", "work", "--out", out, "--updates", 1, "--steps", 1,
+             "--batch", 8, "--corpus-pairs", 80, "--rank", 2)  # fmt: skip
+    run(*train)
+    pairs = tmp_path / "adapted-pairs.jsonl.gz"
+    written_at = pairs.stat().st_mtime_ns
+
+    run(*train, "--resume")
+
+    assert pairs.stat().st_mtime_ns == written_at
+
+
+def test_something_to_train_on_has_to_be_named(tmp_path: Path):
+    for more in ((), ("--query-writer", "x"), ("p.jsonl", "--corpus-pairs", 9)):
+        said = run("train", "--out", tmp_path / "out", *more, code=2)
+        assert "gircse train --on-corpus COLLECTION" in " ".join(said.split())
