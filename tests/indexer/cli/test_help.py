@@ -28,6 +28,8 @@ def test_the_commands_are_the_ones_that_are_promised():
         "status",
         "show",
         "doctor",
+        "eval",
+        "train",
         "app",
         "collections list",
         "collections show",
@@ -38,6 +40,7 @@ def test_the_commands_are_the_ones_that_are_promised():
         "model info",
         "model pull",
         "model verify",
+        "model export",
         "config show",
     }
 
