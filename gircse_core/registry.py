@@ -100,6 +100,8 @@ class ModelSpec:
             "base": base,
             "adapter": "none" if self.adapter is None else _adapter_digest(self.adapter),
         }
+        if self.config.pooling != "residual_sum":
+            ignored.add("decay")  # a setting of that pooling alone
         conventions = {k: v for k, v in asdict(self.config).items() if k not in ignored}
         return values | {key: json.dumps(value) for key, value in conventions.items()}
 

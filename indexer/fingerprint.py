@@ -17,6 +17,12 @@ _RECORDED_ONLY = frozenset({"dtype", "device", "model"})
 """Not compared: vectors agree to a cosine of 0.999 across float types and devices, and a model has
 as many names as it has folders."""
 
+_REFINEMENT_ONLY = frozenset(
+    {"adapter", "pooling", "gate", "decay", "logit_scale", "coverage", "softmax_temperature"}
+)
+"""Not compared where documents have no refinement steps: a model whose refinement is trained anew
+gives them the same vectors."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
@@ -36,16 +42,18 @@ class Fingerprint:
 
     def differences(self, other: Fingerprint) -> list[str]:
         """Return one line for each value that differs, this one's first; none when they agree."""
-        mine, theirs = self._compared(), other._compared()
+        refined = self.steps > 0 or other.steps > 0
+        mine, theirs = self._compared(refined=refined), other._compared(refined=refined)
         return [
             f"{name}: {mine.get(name, 'absent')} / {theirs.get(name, 'absent')}"
             for name in [*mine, *(name for name in theirs if name not in mine)]
             if mine.get(name) != theirs.get(name)
         ]
 
-    def _compared(self) -> dict[str, str | int]:
+    def _compared(self, *, refined: bool) -> dict[str, str | int]:
+        ignored = _RECORDED_ONLY | (frozenset() if refined else _REFINEMENT_ONLY)
         return {
-            **{name: value for name, value in self.model.items() if name not in _RECORDED_ONLY},
+            **{name: value for name, value in self.model.items() if name not in ignored},
             "steps": self.steps,
             **{f"chunking.{name}": value for name, value in self.chunking.items()},
             "format_version": self.format_version,

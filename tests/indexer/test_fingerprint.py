@@ -9,7 +9,7 @@ CHUNKING = {"max_tokens": 200, "overlap_tokens": 20}
 
 
 def fingerprint(**changes) -> Fingerprint:
-    return Fingerprint(**{"model": MODEL, "steps": 0, "chunking": CHUNKING, **changes})
+    return Fingerprint(**{"model": MODEL, "steps": 3, "chunking": CHUNKING, **changes})
 
 
 def test_equal_ones_do_not_differ():
@@ -19,7 +19,7 @@ def test_equal_ones_do_not_differ():
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ({"steps": 5}, "steps: 0 / 5"),
+        ({"steps": 5}, "steps: 3 / 5"),
         ({"model": {**MODEL, "weights": "xyz"}}, "weights: abc / xyz"),
         ({"model": {"pooling": "generate_mean"}}, "weights: abc / absent"),
         ({"model": {**MODEL, "adapter": "q"}}, "adapter: absent / q"),
@@ -40,6 +40,14 @@ def test_the_number_type_is_recorded_but_not_compared():
 def test_the_models_name_is_recorded_but_not_compared():
     named = [fingerprint(model={**MODEL, "model": name}) for name in ["mine", "/models/mine"]]
     assert named[0].differences(named[1]) == []
+
+
+def test_vectors_without_refinement_do_not_depend_on_how_it_would_be_done():
+    trained = {**MODEL, "pooling": "residual_sum", "adapter": "q", "decay": "0.7"}
+    plain, other = fingerprint(steps=0), fingerprint(steps=0, model=trained)
+    assert plain.differences(other) == []
+    assert fingerprint(steps=0).differences(fingerprint(steps=0, model={**MODEL, "weights": "x"}))
+    assert "adapter: absent / q" in plain.differences(fingerprint(steps=1, model=trained))
 
 
 def test_it_survives_json():
