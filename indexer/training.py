@@ -16,11 +16,12 @@ from indexer.errors import UsageError
 if TYPE_CHECKING:
     # Under their own names, so that the command line can name them from here.
     from gircse_core.training.configuration import TrainingConfig as TrainingConfig
+    from gircse_core.training.mining import MiningProgress
     from gircse_core.training.progress import TrainingProgress as TrainingProgress
     from gircse_core.training.progress import TrainingReport as TrainingReport
     from gircse_core.training.query_writer import QueryWriter
 
-__all__ = ["export_model", "load_query_writer", "train_model", "training_config"]
+__all__ = ["export_model", "load_query_writer", "mine_negatives", "train_model", "training_config"]
 
 
 def training_config(values: Mapping[str, Any]) -> TrainingConfig:
@@ -71,6 +72,40 @@ def train_model(
         on_progress=on_progress,
         should_stop=should_stop,
     )
+
+
+def mine_negatives(
+    pair_files: Sequence[Path],
+    out: Path,
+    *,
+    model: str,
+    negatives: int,
+    leave_out: Sequence[str] = (),
+    device: str | None = None,
+    on_progress: Callable[[MiningProgress], None] | None = None,
+) -> list[Path]:
+    """Write the pairs with hard negatives that a model finds for them; return the new files.
+
+    Args:
+        pair_files: as for ``train_model``.
+        out: folder for the new files; what it holds from the same call is not mined again.
+        model: who looks for them.
+        negatives: at most so many for a query.
+        leave_out: sources and tags to skip.
+        device: torch's name for one; None chooses.
+        on_progress: called after every group of texts.
+
+    Raises:
+        UsageError: the packages for training are not installed.
+        ModelError: files, folder or model cannot be used.
+    """
+    _require_training()
+    from gircse_core.training.mining import MiningConfig, mine
+
+    config = MiningConfig(
+        model=model, negatives=negatives, leave_out=tuple(leave_out), device=device
+    )
+    return mine(config, pair_files, out, on_progress=on_progress)
 
 
 def export_model(run: Path, out: Path, *, half: bool = True) -> list[Path]:

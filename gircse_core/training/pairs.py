@@ -25,11 +25,19 @@ __all__ = ["Pair", "PairSet", "read_pairs"]
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A query, the passage that answers it, and passages that seem to but do not."""
+    """A query, the passage that answers it, and passages that seem to but do not.
+
+    Args:
+        query: as written.
+        passage: the positive.
+        negatives: hard negatives; may be none.
+        tag: what stood behind the ``#`` of its source.
+    """
 
     query: str
     passage: str
     negatives: tuple[str, ...] = ()
+    tag: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +146,7 @@ def _pair(raw: bytes, place: str, stem: str) -> tuple[str, Pair]:
     source = values.get("source", stem)
     if not isinstance(source, str) or not source.partition("#")[0]:
         raise TrainingInputError(f"{place}: source is {source!r}; it must be a name.")
-    return source, Pair(query, passage, negatives)
+    return source, Pair(query, passage, negatives, source.partition("#")[2])
 
 
 def _text(value: object, name: str, place: str) -> str:

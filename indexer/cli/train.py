@@ -44,7 +44,17 @@ EPILOG = epilog(
 
 # Options whose flags hold text that has to be taken apart, and those that are no part of a run.
 _PARSED = ("source_weights", "conventions", "leave_out")
-_OTHERS = ("pairs", "out", "resume", "format", "quiet", "on_corpus", "corpus_pairs", "query_writer")
+_OTHERS = (
+    "pairs",
+    "out",
+    "resume",
+    "format",
+    "quiet",
+    "on_corpus",
+    "corpus_pairs",
+    "query_writer",
+    "mine",
+)
 
 
 def train(  # noqa: PLR0913 - each argument is a flag of the command
@@ -80,6 +90,7 @@ def train(  # noqa: PLR0913 - each argument is a flag of the command
     accumulation: options.Accumulation = None,
     max_length: options.MaxLength = None,
     hard_negatives: options.HardNegatives = None,
+    mine: options.Mine = None,
     leave_out: options.LeaveOut = None,
     source_weights: options.SourceWeight = None,
     source_exponent: options.SourceExponent = None,
@@ -161,9 +172,21 @@ def train(  # noqa: PLR0913 - each argument is a flag of the command
     given["conventions"] = tuple(
         (name, _json_value(value)) for name, value in _assignments(conventions or ())
     )
-    from indexer.training import train_model, training_config
+    from indexer.training import mine_negatives, train_model, training_config
 
     config = training_config(given)
+    if mine is not None:
+        with session.terminal.status("Looking for hard negatives"):
+            files = mine_negatives(
+                files,
+                out.resolve().with_name(f"{out.resolve().name}-mined"),
+                model=start,
+                negatives=mine,
+                leave_out=config.leave_out,
+                device=settings.device,
+            )
+        # What was to be left out is not in the new files.
+        config = training_config({**given, "leave_out": ()})
     with StopOnSignal(session.terminal) as stop, TrainingDisplay(session.terminal) as display:
         report = train_model(
             config,

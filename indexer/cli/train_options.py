@@ -103,6 +103,16 @@ HardNegatives = Annotated[
         rich_help_panel=_DATA,
     ),
 ]
+Mine = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="First let the starting model find up to N hard negatives for each query; they are"
+        " kept in DIR-mined.",
+        show_default="none",
+        rich_help_panel=_DATA,
+    ),
+]
 LeaveOut = Annotated[
     list[str] | None,
     typer.Option(
