@@ -94,7 +94,8 @@ class LexicalTeacher:
             for token in row:
                 if token in place:
                     counts[index, place[token]] += 1.0
-        lengths = torch.tensor([float(len(row)) for row in passages])[:, None]  # (P, 1)
+        words = [sum(token not in self._ignored for token in row) for row in passages]
+        lengths = torch.tensor(words, dtype=torch.float32)[:, None]  # (P, 1)
         norm = _K1 * (1 - _B + _B * lengths / self._mean_length)
         saturated = counts * (_K1 + 1) / (counts + norm) * self._weights[terms]  # (P, U)
         return asked @ saturated.T
