@@ -26,6 +26,7 @@ from indexer.cli import (
     show,
     status,
     train,
+    tune,
 )
 from indexer.cli.boundary import EXIT_CODES, RootGroup
 from indexer.cli.options import epilog
@@ -104,6 +105,7 @@ app.command(name="train", epilog=train.EPILOG)(train.train)
 app.add_typer(config.app, name="config")
 app.command(name="doctor", epilog=doctor.EPILOG)(doctor.doctor)
 app.command(name="eval", epilog=evaluate.EPILOG)(evaluate.evaluate)
+app.command(name="tune", epilog=tune.EPILOG)(tune.tune)
 app.command(name="app", epilog=serve.EPILOG)(serve.serve)
 
 

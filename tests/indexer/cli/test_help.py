@@ -30,6 +30,7 @@ def test_the_commands_are_the_ones_that_are_promised():
         "doctor",
         "eval",
         "train",
+        "tune",
         "app",
         "collections list",
         "collections show",
