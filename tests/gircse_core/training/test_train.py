@@ -139,6 +139,7 @@ def _command(config, pairs, out):
     return [sys.executable, "-c", PROGRAM, json.dumps(config.as_dict()), files, str(out)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["prefix", "causal"])
 def test_a_killed_run_goes_on_to_exactly_the_same_loss(kind, encoder, causal, pairs, tmp_path):
     base = encoder if kind == "prefix" else causal
@@ -208,6 +209,7 @@ def test_notes_on_the_card_outlive_a_new_card(encoder, pairs, tmp_path):
     assert card.read_text().count("## Notes") == 1
 
 
+@pytest.mark.slow
 def test_a_causal_model_trains_until_its_steps_are_in_order(causal, pairs, tmp_path):
     config = _config(
         causal, updates=60, steps=4, dropout=0.0, temperature=0.1, schedule="linear", block_size=1
