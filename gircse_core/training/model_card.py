@@ -130,6 +130,7 @@ def _beyond(config: TrainingConfig) -> str:
     switches = {
         "cross-step pairs": config.cross_step_weight,
         "distillation": config.distillation_weight,
+        "an anchor to refine towards": config.anchor_weight,
         "stage-wise steps": config.stagewise,
         "weight averaging": config.average_decay,
     }
