@@ -149,6 +149,8 @@ def resolve(name: str, *, offline: bool = False) -> ModelSpec:
     folder = Path(name).expanduser()
     if folder.is_dir():
         return _from_folder(name, folder.resolve(), offline=offline)
+    if name == _MINILM_HUB_ID:
+        return _base_encoder(name, offline=offline)
     if is_hub_id(name):
         return _from_folder(name, fetch(name, offline=offline), offline=offline)
     known = ", ".join(known for known, _ in list_models())
@@ -195,11 +197,17 @@ def _attempt(name: str, digest: Callable[[], str]) -> Check:
 
 
 def _default_model(*, offline: bool) -> ModelSpec:
-    base = _packaged_minilm() or fetch(_MINILM_HUB_ID, offline=offline)
+    encoder = _base_encoder(DEFAULT_MODEL, offline=offline)
     folder = _SHIPPED / DEFAULT_MODEL
     if (folder / CONFIG_FILE).is_file():
-        return _ours(DEFAULT_MODEL, folder, base=base, offline=offline)
-    return ModelSpec(DEFAULT_MODEL, _MINILM, base, None, _MINILM_SHA256, _dim(base))
+        return _ours(DEFAULT_MODEL, folder, base=encoder.base, offline=offline)
+    return encoder
+
+
+def _base_encoder(name: str, *, offline: bool) -> ModelSpec:
+    """The encoder under the default model: from its package, or else as any hub model."""
+    base = _packaged_minilm() or fetch(_MINILM_HUB_ID, offline=offline)
+    return ModelSpec(name, _MINILM, base, None, _MINILM_SHA256, _dim(base))
 
 
 def _packaged_minilm() -> Path | None:
