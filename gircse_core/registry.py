@@ -184,7 +184,7 @@ def verify(name: str) -> list[Check]:
         adapter = spec.adapter
         checks.append(_attempt("adapter", lambda: _adapter_digest(adapter)))
     elif spec.config.family == "prefix_encoder":
-        detail = "none yet: the model runs at 0 steps, as its base encoder"
+        detail = "none: the model runs at 0 steps, as its base encoder"
         checks.append(Check("adapter", True, detail))
     return checks
 

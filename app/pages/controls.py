@@ -121,7 +121,7 @@ def _explain_fixed_steps(info: ModelInfo, status: ModelStatus) -> None:
     label = slider_label(info.min_steps, status)
     st.html(
         f'<div class="gs-fixed"><p>{plain(label)}</p>'
-        f"<p>{plain(info.name)} has no refinement steps yet: questions are embedded as they are."
+        f"<p>{plain(info.name)} has no refinement steps: questions are embedded as they are."
         "</p></div>"
     )
 

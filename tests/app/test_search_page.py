@@ -153,7 +153,7 @@ def test_a_model_without_steps_says_so(
     assert not test.exception
     assert not test.slider
     assert "Refinement: 0 steps · about" in html(test)
-    assert "has no refinement steps yet" in html(test)
+    assert "has no refinement steps" in html(test)
 
 
 def test_the_slider_chooses_the_steps_of_a_model_that_has_some(
