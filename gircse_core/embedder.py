@@ -93,7 +93,7 @@ class GircseEmbedder:
         self._for_queries, self._for_documents = _load(self.info, self.placement)
         if self.config.max_steps == 0:
             logger.info(
-                "%s has no trained refinement yet: it embeds at 0 steps, as its base encoder.",
+                "%s has no trained refinement: it embeds at 0 steps, as its base encoder.",
                 self.info.name,
             )
 
@@ -269,7 +269,7 @@ class GircseEmbedder:
         low, high = self.config.min_steps, self.config.max_steps
         if isinstance(steps, bool) or not isinstance(steps, int) or not low <= steps <= high:
             reason = (
-                "no refinement has been trained for it yet"
+                "no refinement has been trained for it"
                 if high == 0
                 else f"choose from {low} to {high}"
             )

@@ -56,6 +56,7 @@ class ModelSpec:
         adapter: adapter file (prefix encoder) or PEFT folder (causal); None without one.
         base_sha256: checksum that the base's ``model.safetensors`` must have; None if unknown.
         dim: width D of the vectors.
+        adapter_sha256: checksum that the adapter file had when it was resolved; None for a folder.
     """
 
     name: str
@@ -64,6 +65,7 @@ class ModelSpec:
     adapter: Path | None
     base_sha256: str | None
     dim: int
+    adapter_sha256: str | None = None
 
     @property
     def min_steps(self) -> int:
@@ -91,19 +93,26 @@ class ModelSpec:
         Raises:
             ModelIntegrityError: weights are missing.
         """
-        # The expected checksum, not a fresh one: loading compares the file with it anyway.
+        # The expected checksums, not fresh ones: the files are compared with them anyway. A search
+        # asks for the fingerprint, and hashing an adapter takes as long as its refinement.
         known = self.base_sha256
         base = f"sha256:{known}" if known else weights_digest(self.base)
         ignored = {"default_steps", "trained_steps"}
         values = {
             "model": self.name,
             "base": base,
-            "adapter": "none" if self.adapter is None else _adapter_digest(self.adapter),
+            "adapter": self._adapter_fingerprint(),
         }
         if self.config.pooling != "residual_sum":
             ignored.add("decay")  # a setting of that pooling alone
         conventions = {k: v for k, v in asdict(self.config).items() if k not in ignored}
         return values | {key: json.dumps(value) for key, value in conventions.items()}
+
+    def _adapter_fingerprint(self) -> str:
+        if self.adapter is None:
+            return "none"
+        known = self.adapter_sha256
+        return f"sha256:{known}" if known else _adapter_digest(self.adapter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +149,8 @@ def resolve(name: str, *, offline: bool = False) -> ModelSpec:
     folder = Path(name).expanduser()
     if folder.is_dir():
         return _from_folder(name, folder.resolve(), offline=offline)
+    if name == _MINILM_HUB_ID:
+        return _base_encoder(name, offline=offline)
     if is_hub_id(name):
         return _from_folder(name, fetch(name, offline=offline), offline=offline)
     known = ", ".join(known for known, _ in list_models())
@@ -173,7 +184,7 @@ def verify(name: str) -> list[Check]:
         adapter = spec.adapter
         checks.append(_attempt("adapter", lambda: _adapter_digest(adapter)))
     elif spec.config.family == "prefix_encoder":
-        detail = "none yet: the model runs at 0 steps, as its base encoder"
+        detail = "none: the model runs at 0 steps, as its base encoder"
         checks.append(Check("adapter", True, detail))
     return checks
 
@@ -186,11 +197,17 @@ def _attempt(name: str, digest: Callable[[], str]) -> Check:
 
 
 def _default_model(*, offline: bool) -> ModelSpec:
-    base = _packaged_minilm() or fetch(_MINILM_HUB_ID, offline=offline)
+    encoder = _base_encoder(DEFAULT_MODEL, offline=offline)
     folder = _SHIPPED / DEFAULT_MODEL
     if (folder / CONFIG_FILE).is_file():
-        return _ours(DEFAULT_MODEL, folder, base=base, offline=offline)
-    return ModelSpec(DEFAULT_MODEL, _MINILM, base, None, _MINILM_SHA256, _dim(base))
+        return _ours(DEFAULT_MODEL, folder, base=encoder.base, offline=offline)
+    return encoder
+
+
+def _base_encoder(name: str, *, offline: bool) -> ModelSpec:
+    """The encoder under the default model: from its package, or else as any hub model."""
+    base = _packaged_minilm() or fetch(_MINILM_HUB_ID, offline=offline)
+    return ModelSpec(name, _MINILM, base, None, _MINILM_SHA256, _dim(base))
 
 
 def _packaged_minilm() -> Path | None:
@@ -227,7 +244,9 @@ def _ours(name: str, folder: Path, *, base: Path | None, offline: bool) -> Model
     adapter = folder / ADAPTER_FILE if adapter_sha256 is not None else None
     if adapter is not None:
         check_sha256(adapter, adapter_sha256)
-    return ModelSpec(name, config, base, adapter, base_values.get("sha256"), _dim(base))
+    return ModelSpec(
+        name, config, base, adapter, base_values.get("sha256"), _dim(base), adapter_sha256
+    )
 
 
 def _base_of_ours(values: dict[str, Any], file: Path, *, offline: bool) -> Path:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -103,9 +104,13 @@ class Collection:
         """
         from indexer.search import Searcher
 
-        return Searcher(
-            self.store, embedder, self.config.fingerprint, defaults=self.search_defaults()
-        )
+        defaults = replace(self.search_defaults(), steps=self.query_steps())
+        return Searcher(self.store, embedder, self.config.fingerprint, defaults=defaults)
+
+    def query_steps(self) -> int:
+        """Return the steps of queries that name none: as tuning found, or as the documents got."""
+        tuned = self.search_defaults().steps
+        return self.config.steps if tuned is None else tuned
 
     def search_defaults(self) -> SearchDefaults:
         """Return how this collection is searched where the user says nothing."""

@@ -28,7 +28,7 @@ class SearchRequest:
         top_k: how many hits.
         offset: how many hits to leave out before them.
         mode: by meaning (dense), by words (lexical), or both.
-        steps: refinement steps of the query; None takes the collection's own, or the model's.
+        steps: refinement steps of the query; None takes the collection's own.
         where: which documents to search; None searches all.
         fusion: how hybrid search joins its legs.
         dense_weight: share of the dense leg in weighted fusion: 0 to 1, or ``"auto"`` to choose it

@@ -73,7 +73,7 @@ def _filters() -> tuple[tuple[str, ...], str]:
 def _refinement(parts: Services, collection: str) -> int | None:
     """Draw the slider, or say why there is none; return the steps to use."""
     with parts.collections.use(collection) as opened:
-        model = opened.config.model
+        model, first = opened.config.model, opened.query_steps()
         try:
             info = opened.model_info()
         except (IndexerError, ModelError):
@@ -92,12 +92,12 @@ def _refinement(parts: Services, collection: str) -> int | None:
     if low == high:
         _explain_fixed_steps(info, status)
         return low
-    return _slider(parts, info, status)
+    wanted = parts.settings.steps
+    return _slider(info, status, default_steps(info, first if wanted is None else wanted))
 
 
-def _slider(parts: Services, info: ModelInfo, status: ModelStatus) -> int:
+def _slider(info: ModelInfo, status: ModelStatus, first: int) -> int:
     low, high = step_range(info)
-    first = default_steps(info, parts.settings.steps)
     return st.slider(
         slider_label(_chosen_steps(low, high, first), status),
         low,
@@ -121,7 +121,7 @@ def _explain_fixed_steps(info: ModelInfo, status: ModelStatus) -> None:
     label = slider_label(info.min_steps, status)
     st.html(
         f'<div class="gs-fixed"><p>{plain(label)}</p>'
-        f"<p>{plain(info.name)} has no refinement steps yet: questions are embedded as they are."
+        f"<p>{plain(info.name)} has no refinement steps: questions are embedded as they are."
         "</p></div>"
     )
 

@@ -27,7 +27,7 @@ def model_card(
     report: TrainingReport,
     conventions: ModelConfig,
     *,
-    base: str,
+    start: str,
     trained: int,
     notes: str | None = None,
 ) -> str:
@@ -37,14 +37,14 @@ def model_card(
         record: what the run was.
         report: how it ended.
         conventions: of the finished model.
-        base: name of the base model.
+        start: name of the model that was trained further: a base, or one with an adapter.
         trained: number of trained weights.
         notes: what stood under the notes of an earlier card.
     """
     config = record.config
     parts = [
         f"# {report.folder.resolve().name}",
-        f"Trained from `{base}` by Iterative Contrastive Refinement (Tsai et al., ICLR 2026, "
+        f"Trained from `{start}` by Iterative Contrastive Refinement (Tsai et al., ICLR 2026, "
         f"arXiv:2509.24291): {conventions.family.replace('_', ' ')}, {config.steps} refinement "
         f"steps in training, {trained:,} trained weights.",
         f"Beyond the published method: {_beyond(config)}.",

@@ -81,7 +81,8 @@ def train(
     if finished and processes.is_main_process:
         trainee.export(out, loop.exported(), half=False)
         draw_curves(folder.history(), out / CURVES_FILE)
-        _write_card(out / CARD_FILE, record, report, trainee, base=base_name(spec))
+        start = base_name(spec) if spec.adapter is None else spec.name
+        _write_card(out / CARD_FILE, record, report, trainee, start=start)
     processes.wait_for_everyone()
     return report
 
@@ -134,13 +135,13 @@ def _token_rows(trainee: Trainee, pairs: PairSet) -> Iterable[list[int]]:
 
 
 def _write_card(
-    file: Path, record: RunRecord, report: TrainingReport, trainee: Trainee, *, base: str
+    file: Path, record: RunRecord, report: TrainingReport, trainee: Trainee, *, start: str
 ) -> None:
     card = model_card(
         record,
         report,
         trainee.config,
-        base=base,
+        start=start,
         trained=sum(tensor.numel() for tensor in trainee.tensors.values()),
         notes=notes_of(file.read_text(encoding="utf-8")) if file.is_file() else None,
     )

@@ -72,7 +72,7 @@ def info(
         session.terminal.line((f"{label:<{width}}  ", "dim"), one_line(str(value)))
     if found.max_steps == 0:
         session.terminal.note(
-            f"{found.name} has no refinement steps yet: it answers as its base encoder does."
+            f"{found.name} has no refinement steps: it answers as its base encoder does."
         )
 
 

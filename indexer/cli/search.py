@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -123,9 +122,6 @@ def search(  # noqa: PLR0913 - each argument is a flag of the command
     request = _request(_query_text(query), loaded, offset=offset, where=where or [])
     name = loaded.settings.collection
     with session.library(loaded).open(name) as target:
-        if request.steps is None:  # as many as tuning found best, or as the documents got
-            own = target.search_defaults().steps
-            request = replace(request, steps=target.config.steps if own is None else own)
         result = _searcher(target, loaded, session).search(request)
         states = file_states(target.ledger, [hit.document.id for hit in result.hits])
     write_hits(session.terminal, result, collection=name, format=format, states=states, full=full)

@@ -39,6 +39,14 @@ def refining_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def plain_model() -> Path:
+    """A model that takes 0 steps alone: the default one's base encoder, without an adapter."""
+    from tests.gircse_core import models
+
+    return models.MINILM
+
+
+@pytest.fixture(scope="session")
 def indexed_home(tmp_path_factory: pytest.TempPathFactory, minilm: Embedder) -> Path:
     """A home with three documents in the collection ``default``; copied by those who change it."""
     home = tmp_path_factory.mktemp("indexed")

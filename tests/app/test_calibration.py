@@ -66,20 +66,27 @@ def test_what_is_offered(info: Info, offered: tuple[int, int]) -> None:
     assert offered[0] <= default_steps(cast(ModelInfo, info), 64) <= offered[1]
 
 
-def test_the_default_model_has_nothing_to_choose(minilm: Embedder) -> None:
-    timing = calibrate(minilm)
+def test_a_model_without_an_adapter_has_nothing_to_choose(plain_model: Path) -> None:
+    assert step_range(model_info(str(plain_model))) == (0, 0)
+    timing = calibrate(load_embedder(str(plain_model)))
     assert timing.min_steps == timing.max_steps == 0
     assert timing.first_ms > 0
     assert timing.step_ms == 0.0
 
 
-def test_a_refining_model_is_measured_by_its_steps(refining_model: Path) -> None:
+def test_the_default_model_is_measured_by_its_steps(minilm: Embedder) -> None:
+    assert step_range(minilm.info) == (0, 20)
+    assert default_steps(minilm.info, None) == 5
+    timing = calibrate(minilm)
+    assert (timing.min_steps, timing.max_steps) == (0, 20)
+    assert timing.step_ms > 0
+    assert timing.milliseconds(20) > timing.milliseconds(0)
+
+
+def test_a_model_of_ones_own_begins_at_its_own_steps(refining_model: Path) -> None:
     info = model_info(str(refining_model))
     assert step_range(info) == (0, 20)
     assert default_steps(info, None) == 3
-    timing = calibrate(load_embedder(str(refining_model)))
-    assert timing.step_ms > 0
-    assert timing.milliseconds(20) > timing.milliseconds(0)
 
 
 def test_labels_say_what_it_costs() -> None:

@@ -139,7 +139,7 @@ def test_an_app_that_ends_in_the_middle_loses_nothing_and_does_nothing_twice(
     before = gated.texts
 
     again = build_services()
-    wait_until(lambda: is_idle(again))
+    wait_until(lambda: is_idle(again), timeout_s=180.0)  # the whole sample, refined
     assert states(again) == {"ready": 48}
     with again.collections.use("notes") as collection:
         passages = len(collection.store)

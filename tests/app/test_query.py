@@ -9,10 +9,12 @@ from app import resources
 from app.hits import document_place, hit_html, latency_text
 from app.query import PAGE_SIZE, Query, ask, is_outdated, more, path_pattern
 from app.services import Services
-from indexer.embedder import Embedder, ModelError, ModelInfo, model_info
+from indexer.embedder import Embedder, ModelError, ModelInfo, load_embedder, model_info
 from indexer.errors import CollectionNotFoundError, FingerprintMismatchError
+from indexer.index_report import IndexOptions
 from indexer.library import Library
-from tests.app.conftest import DOCUMENTS, BuildServices
+from indexer.pipeline import index_paths
+from tests.app.conftest import DOCUMENTS, FEW, BuildServices
 from tests.app.doubles import GatedEmbedder
 from tests.app.waiting import wait_until
 
@@ -36,9 +38,45 @@ def test_a_question_finds_the_passage_that_says_it_in_other_words(searched: Serv
     answer = ask(searched, replace(QUERY, mode="dense"))
     assert answer.notice == ""
     assert answer.hits[0].document.source.endswith("when-the-breaker-trips.pdf")
-    assert answer.result.steps == 0
+    assert answer.result.steps == 5
     assert "embedding" in latency_text(answer.result)
-    assert "0 steps" in latency_text(answer.result)
+    assert "5 steps" in latency_text(answer.result)
+
+
+@pytest.fixture
+def older_home(home: Path, minilm: Embedder, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home with a collection of before the default model could refine."""
+    with monkeypatch.context() as patch:
+        patch.setattr("gircse_core.registry._SHIPPED", home / "nothing-shipped")
+        untrained = load_embedder("gircse-minilm")
+        assert untrained.info.max_steps == 0
+        with Library(home).create("default", model="gircse-minilm") as collection:
+            paths = [DOCUMENTS / name for name in FEW]
+            index_paths(collection, paths, embedder=lambda: untrained, options=IndexOptions())
+    return home
+
+
+@pytest.mark.parametrize(("asked", "used"), [(None, 0), (0, 0), (5, 5)])
+def test_collections_without_refinement_are_still_searched_and_grow(
+    older_home: Path,
+    build_services: BuildServices,
+    minilm: Embedder,
+    monkeypatch: pytest.MonkeyPatch,
+    asked: int | None,
+    used: int,
+) -> None:
+    monkeypatch.setattr(resources, "load_embedder", lambda name, **_: minilm)
+    built = build_services()
+    built.models.get("gircse-minilm")
+    built.add_path("default", built.check_path(str(DOCUMENTS / "garden" / "compost.md")))
+    wait_until(lambda: not built.worker.activity().is_busy)
+    with built.collections.use("default") as collection:
+        assert collection.ledger.totals().states == {"ready": len(FEW) + 1}
+        assert collection.config.steps == 0
+    answer = ask(built, replace(QUERY, text="limescale in the cartridge", steps=asked))
+    assert answer.notice == ""
+    assert answer.result.steps == used
+    assert answer.hits[0].document.source.endswith("dripping-tap.md")
 
 
 def test_more_hits_follow_without_repeating_any(searched: Services) -> None:

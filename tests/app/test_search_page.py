@@ -12,6 +12,7 @@ from app import resources
 from app.services import Services
 from indexer.embedder import Embedder, ModelError, load_embedder
 from indexer.library import Library
+from indexer.search_defaults import SearchDefaults
 from tests.app.conftest import DOCUMENTS
 from tests.app.waiting import wait_until
 
@@ -106,11 +107,53 @@ def test_nothing_found_says_what_else_to_try(ready: Services) -> None:
     assert test.text_input(key="path").value == ""
 
 
-def test_a_model_without_steps_says_so(ready: Services) -> None:
+def test_the_slider_begins_at_the_steps_of_the_documents(ready: Services) -> None:
+    test = page(q="limescale in the cartridge")
+    assert not test.exception
+    (slider,) = test.slider
+    assert (slider.min, slider.max, slider.value) == (0, 20, 5)
+    assert slider.label.startswith("Refinement: 5 steps · about")
+    assert "5 steps" in test.caption[0].value
+
+
+@pytest.mark.parametrize(
+    ("tuned", "setting", "begin"), [(None, None, 0), (8, None, 8), (None, "3", 3), (8, "3", 3)]
+)
+def test_the_slider_begins_where_a_search_without_it_would(
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    shared_services: Callable[[], Services],
+    tuned: int | None,
+    setting: str | None,
+    begin: int,
+) -> None:
+    if setting is not None:
+        monkeypatch.setenv("GIRCSE_STEPS", setting)
+    with Library(home).create("default", model="gircse-minilm", steps=0) as collection:
+        if tuned is not None:
+            collection.set_search_defaults(SearchDefaults(steps=tuned))
+    shared_services().models.get("gircse-minilm")
     test = page()
+    assert not test.exception
+    assert test.slider[0].value == begin
+    test.slider[0].set_value(5).run()
+    assert test.slider[0].label.startswith("Refinement: 5 steps · about")
+
+
+def test_a_model_without_steps_says_so(
+    home: Path,
+    plain_model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    shared_services: Callable[[], Services],
+) -> None:
+    monkeypatch.setattr(resources, "load_embedder", load_embedder)
+    Library(home).create("default", model=str(plain_model)).close()
+    shared_services().models.get(str(plain_model))
+    test = page()
+    assert not test.exception
     assert not test.slider
     assert "Refinement: 0 steps · about" in html(test)
-    assert "has no refinement steps yet" in html(test)
+    assert "has no refinement steps" in html(test)
 
 
 def test_the_slider_chooses_the_steps_of_a_model_that_has_some(
@@ -153,7 +196,7 @@ def test_a_missing_model_leaves_words_and_says_why(
     assert not test.exception
     assert "gircse model verify" in test.info[0].value.replace("\\", "")
     assert '<article class="gs-hit">' in html(test)
-    assert "the model is not available" in html(test)
+    assert test.slider[0].label.endswith("the model is not available")
     monkeypatch.undo()
     next(found for found in test.button if found.label == "Load the model again").click().run()
     assert not test.exception

@@ -19,6 +19,7 @@ from pathlib import Path
 from indexer.embedder import load_embedder
 from indexer.library import Library
 from indexer.search import SearchRequest
+from indexer.wording import steps_text
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample" / "documents"
 QUERIES = [
@@ -78,14 +79,20 @@ def main() -> None:
             embedder = load_embedder(collection.config.model)
             searcher = collection.searcher(lambda: embedder)
             print(f"in a running process, {len(collection.store):,} chunks:")
-            for mode in ("lexical", "dense", "hybrid"):
-                requests = [SearchRequest(query, mode=mode, steps=0) for query in QUERIES]
+            own = collection.config.steps
+            for mode, steps in (
+                ("lexical", 0),
+                *(("dense", steps) for steps in sorted({0, own})),
+                *(("hybrid", steps) for steps in sorted({0, own})),
+            ):
+                requests = [SearchRequest(query, mode=mode, steps=steps) for query in QUERIES]
                 taken = [
                     seconds
                     for request in requests
                     for seconds in timed(rounds, lambda request=request: searcher.search(request))
                 ]
-                line(f"  {mode} search, 0 steps", taken)
+                named = mode if mode == "lexical" else f"{mode}, {steps_text(steps)}"
+                line(f"  {named}", taken)
 
 
 if __name__ == "__main__":

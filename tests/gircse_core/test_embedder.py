@@ -56,7 +56,7 @@ def test_text_beyond_the_limit_is_cut_counted_and_said(default, reference, caplo
     long = "the quick brown fox " * 200
     before = default.truncated
     with caplog.at_level(logging.WARNING):
-        vectors = default.embed_documents([long, "short"])
+        vectors = default.embed_documents([long, "short"], steps=0)
     assert default.truncated == before + 1
     assert "1 of 2 texts are longer than the model's 256 tokens" in caplog.text
     expected = reference.encode([long, "short"], normalize_embeddings=True)
@@ -111,15 +111,14 @@ def test_refine_leaves_the_caller_outside_of_inference_mode(adapted):
         assert not torch.is_inference_mode_enabled()
 
 
-def test_untrained_default_has_step_zero_alone_and_says_so(caplog):
-    spec = resolve("gircse-minilm")
-    if spec.adapter is not None:
-        pytest.skip("a trained adapter is shipped")
+def test_an_encoder_without_an_adapter_has_step_zero_alone_and_says_so(caplog, reference):
     with caplog.at_level(logging.INFO, logger="gircse_core"):
-        embedder = GircseEmbedder(dtype="float32")
-    assert "no trained refinement yet" in caplog.text
+        embedder = GircseEmbedder(str(MINILM), dtype="float32")
+    expected = reference.encode(TEXTS, normalize_embeddings=True)
+    assert np.abs(embedder.embed_documents(TEXTS) - expected).max() < 1e-5
+    assert "no trained refinement" in caplog.text
     assert (embedder.info.min_steps, embedder.info.max_steps) == (0, 0)
-    with pytest.raises(StepCountError, match="no refinement has been trained for it yet"):
+    with pytest.raises(StepCountError, match="no refinement has been trained for it"):
         embedder.embed_queries(["x"], steps=1)
 
 

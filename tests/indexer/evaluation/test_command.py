@@ -89,7 +89,7 @@ def test_words_alone_load_no_model(sample_set, monkeypatch):
     ("arguments", "message"),
     [
         (["--steps", "0,x"], "--steps holds 'x'"),
-        (["--steps", "7"], "7 steps asked for; gircse-minilm defines"),
+        (["--steps", "65"], "65 steps asked for; gircse-minilm defines from 0 to 64 steps"),
         (["--doc-steps", "some"], "--doc-steps holds 'some'"),
         (["--mode", "sideways"], "--mode is 'sideways'; choose from hybrid, dense, lexical"),
         (["--baseline", "magic"], "--baseline is 'magic'; choose from mean, last"),
