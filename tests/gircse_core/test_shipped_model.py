@@ -83,7 +83,7 @@ def test_every_step_to_twenty_gives_another_unit_vector(shipped, base):
     vectors = shipped.embed_queries_at([*TEXTS, LONG], steps)
     assert np.abs(np.linalg.norm(vectors, axis=2) - 1).max() < 1e-5
     moved = np.linalg.norm(np.diff(vectors, axis=0), axis=2)  # (20, N)
-    assert moved.min() > 1e-6  # rounding alone moves less than a tenth of that
+    assert moved.min() > 1e-5  # rounding alone moves a hundredth of that
     away = np.linalg.norm(vectors[1:] - base.embed_queries([*TEXTS, LONG], 0), axis=2)
     assert away.min() > 1e-4
 
