@@ -57,7 +57,7 @@ class SinglePassEmbedder:
     """Embeds by one forward pass through the backbone of a loaded model, at step 0 alone.
 
     Args:
-        embedder: the model; its weights are shared where its family allows.
+        embedder: the model; its weights are shared.
         pooling: ``mean`` over the tokens, the ``last`` token ([SEP] of an encoder), or the state
             that a ``prompt`` for the meaning in one word ends in ([MASK] of an encoder).
 
@@ -73,7 +73,6 @@ class SinglePassEmbedder:
         self._pooling = pooling
         self._is_causal = embedder.config.family == "causal"
         self._prompt = _Prompt(embedder) if pooling == "prompt" else None
-        self._model = _decoder(embedder) if self._is_causal else _encoder(embedder)
         self.info = _SinglePassInfo(
             name=f"{embedder.info.name} ({pooling})",
             dim=embedder.dim,
@@ -158,10 +157,7 @@ class SinglePassEmbedder:
     def _pool(self, batch: TokenBatch) -> torch.Tensor:
         device = self._embedder.placement.device
         ids, mask = batch.input_ids.to(device), batch.attention_mask.to(device)
-        arguments: dict[str, torch.Tensor] = {"input_ids": ids, "attention_mask": mask}
-        if self._is_causal:
-            arguments["position_ids"] = (mask.cumsum(dim=1) - 1).clamp(min=0)
-        hidden = self._model(**arguments).last_hidden_state.float()  # (B, T, H)
+        hidden = self._states(ids, mask).float()  # (B, T, H)
         if self._pooling == "mean":
             weights = mask[..., None].float()
             pooled = (hidden * weights).sum(dim=1) / weights.sum(dim=1)
@@ -169,6 +165,18 @@ class SinglePassEmbedder:
             rows = torch.arange(len(hidden), device=device)
             pooled = hidden[rows, self._position(ids, mask)]  # (B, H)
         return functional.normalize(pooled, dim=-1)
+
+    def _states(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Return the (B, T, H) last-layer states of a prompt; the model's weights are shared."""
+        backbone: Any = self._embedder.document_backbone
+        if not self._is_causal:
+            states: torch.Tensor = backbone.prefill(ids, mask).states
+            return states
+        positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
+        transformer = backbone.model.base_model
+        return transformer(
+            input_ids=ids, attention_mask=mask, position_ids=positions
+        ).last_hidden_state
 
     def _position(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Return the (B,) place of the token whose state is the embedding, from the right."""
@@ -214,34 +222,3 @@ class _Prompt:
     def _ids(self, text: str) -> list[int]:
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
         return ids
-
-
-def _decoder(embedder: GircseEmbedder) -> Any:  # noqa: ANN401 - a model of transformers
-    """Return the transformer of a causal model, without its head; the weights are shared."""
-    backbone: Any = embedder.document_backbone
-    return backbone.model.base_model
-
-
-def _encoder(embedder: GircseEmbedder) -> Any:  # noqa: ANN401 - a model of transformers
-    """Load the base encoder anew: the backbone keeps no state of single tokens."""
-    from transformers import AutoModel
-    from transformers.utils import logging
-
-    placement = embedder.placement
-    verbosity, has_bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()  # the weights of a pooling layer are left out on purpose
-    logging.disable_progress_bar()
-    try:
-        model = AutoModel.from_pretrained(
-            embedder.info.base,
-            dtype=placement.document_dtype,
-            use_safetensors=True,
-            trust_remote_code=False,
-            local_files_only=True,
-            add_pooling_layer=False,
-        )
-    finally:
-        logging.set_verbosity(verbosity)
-        if has_bar:
-            logging.enable_progress_bar()
-    return model.to(placement.device).eval()

@@ -37,7 +37,7 @@ class EvaluationDisplay(AbstractContextManager["EvaluationDisplay"]):
         self._terminal = terminal
         self._shown_at = time.monotonic()
         self._bar: Progress | None = None
-        if terminal.err.is_terminal and not terminal.err.is_dumb_terminal and not terminal.quiet:
+        if terminal.is_live:
             self._bar = Progress(
                 SpinnerColumn(),
                 TextColumn("{task.description}", markup=False),

@@ -47,7 +47,7 @@ def progress_display(terminal: Terminal) -> ProgressDisplay:
     """Return the display that fits: none when quiet, lines where stderr is not a terminal."""
     if terminal.quiet:
         return _Silent()
-    if terminal.err.is_terminal and not terminal.err.is_dumb_terminal:
+    if terminal.is_live:
         return _Bar(terminal)
     return _Lines(terminal)
 

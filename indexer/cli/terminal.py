@@ -51,6 +51,11 @@ class Terminal:
         self.err = _Console(highlight=False, markup=False, emoji=False, stderr=True)
         self.quiet = quiet
 
+    @property
+    def is_live(self) -> bool:
+        """Whether progress may be drawn over itself on stderr: a terminal that can, not quiet."""
+        return self.err.is_terminal and not self.err.is_dumb_terminal and not self.quiet
+
     def note(self, message: str) -> None:
         """Say something on stderr that is not a result."""
         if not self.quiet:
@@ -67,7 +72,7 @@ class Terminal:
 
     def status(self, message: str) -> AbstractContextManager[object]:
         """Show on a terminal that something is being waited for."""
-        if self.quiet or not self.err.is_terminal or self.err.is_dumb_terminal:
+        if not self.is_live:
             return nullcontext()
         return self.err.status(Text(message))
 

@@ -33,10 +33,9 @@ class TrainingDisplay(AbstractContextManager["TrainingDisplay"]):
         self._terminal = terminal
         self._shown_at = -_LOG_EVERY_S
         self._losses: dict[int, float] = {}
-        drawn = terminal.err.is_terminal and not terminal.err.is_dumb_terminal
         self._live = (
             Live(Text("Loading"), console=terminal.err, transient=True, redirect_stdout=False)
-            if drawn and not terminal.quiet
+            if terminal.is_live
             else None
         )
 

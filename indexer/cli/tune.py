@@ -148,8 +148,7 @@ def _tune_collection(
     info = target.model_info()
     target.check_model(info)
     judged = read_judgements(folders[0], target.store.documents(), split=split)
-    own = target.search_defaults().steps
-    current = target.config.steps if own is None else own
+    current = target.query_steps()
     counts = _step_counts(steps, info, current)
     embedder = _load(target.config.model, settings, session)
 
