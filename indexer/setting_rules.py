@@ -15,6 +15,9 @@ __all__ = ["MAX_STEPS", "RULES", "Rule"]
 
 MAX_STEPS = 64
 _DEVICE = re.compile(r"cpu|mps|cuda(:\d+)?")
+# What a header can carry as it is; shorter ones can be guessed.
+_API_KEY = re.compile(r"[!-~]{16,512}")
+_SWITCH = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,7 @@ class Rule:
         accepts: whether a value of such a type is allowed.
         allowed: what is, in words.
         in_project: whether a project file may set it.
+        is_secret: whether its value is kept out of messages and lists.
     """
 
     parse: Callable[[str], object]
@@ -34,6 +38,11 @@ class Rule:
     accepts: Callable[[object], bool]
     allowed: str
     in_project: bool = True
+    is_secret: bool = False
+
+    def shown(self, value: object) -> str:
+        """Return a value as a message may have it."""
+        return f"'***' ({len(str(value))} characters)" if self.is_secret else repr(value)
 
 
 def _choice(*names: str) -> Rule:
@@ -58,6 +67,12 @@ def _real(low: float, high: float, *, unit: str = "", in_project: bool = True) -
         f"a number{unit} from {low:g} to {high:g}",
         in_project,
     )
+
+
+def _switch(text: str) -> bool:
+    if text.lower() not in _SWITCH:
+        raise ValueError(text)
+    return _SWITCH[text.lower()]
 
 
 def _weight(text: str) -> object:
@@ -121,4 +136,19 @@ RULES: dict[str, Rule] = {
     "jobs": _whole(1, 256, in_project=False),
     "timeout_s": _real(1, 86_400, unit=" of seconds", in_project=False),
     "memory_mb": _whole(256, 1_048_576, unit=" of MiB", in_project=False),
+    "api_key": Rule(
+        str,
+        (str,),
+        lambda value: bool(_API_KEY.fullmatch(cast(str, value))),
+        "16 to 512 visible ASCII characters, such as `openssl rand -hex 32` prints",
+        in_project=False,
+        is_secret=True,
+    ),
+    "read_only": Rule(
+        _switch,
+        (bool,),
+        lambda value: isinstance(value, bool),
+        "true or false",
+        in_project=False,
+    ),
 }

@@ -65,6 +65,8 @@ class Settings:
         jobs: processes that read files while indexing.
         timeout_s: seconds that reading one file may take.
         memory_mb: MiB of memory that reading one file may take.
+        api_key: what clients of the app's REST API have to send; None asks for none.
+        read_only: the app searches and shows, and changes nothing.
 
     Raises:
         UsageError: a value is out of its range.
@@ -83,12 +85,14 @@ class Settings:
     jobs: int = field(default_factory=_default_jobs)
     timeout_s: float = 120.0
     memory_mb: int = 1024
+    api_key: str | None = field(default=None, repr=False)
+    read_only: bool = False
 
     def __post_init__(self) -> None:
         for name, key in RULES.items():
             value = getattr(self, name)
             if value is not None and not key.accepts(value):
-                raise UsageError(f"{name} is {value!r}; expected {key.allowed}.")
+                raise UsageError(f"{name} is {key.shown(value)}; expected {key.allowed}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +206,9 @@ def _from_file(path: Path, *, trusted: bool) -> _Layer:
         if key is None:
             raise UsageError(f"{path}: unknown key {name!r}; there are: {', '.join(RULES)}.")
         place = f"{path}: {name}"
-        if isinstance(value, bool) or not isinstance(value, key.kinds):
-            raise UsageError(f"{place} is {value!r}; expected {key.allowed}.")
+        is_switch = bool in key.kinds  # elsewhere true is no number
+        if isinstance(value, bool) != is_switch or not isinstance(value, key.kinds):
+            raise UsageError(f"{place} is {key.shown(value)}; expected {key.allowed}.")
         if not trusted:
             _refuse_untrusted(path, name, value)
         if name == "home" and not Path(cast(str, value)).expanduser().is_absolute():
@@ -213,10 +218,11 @@ def _from_file(path: Path, *, trusted: bool) -> _Layer:
 
 
 def _parsed(name: str, text: str, *, place: str) -> object:
+    key = RULES[name]
     try:
-        return RULES[name].parse(text)
+        return key.parse(text)
     except ValueError:
-        raise UsageError(f"{place} is {text!r}; expected {RULES[name].allowed}.") from None
+        raise UsageError(f"{place} is {key.shown(text)}; expected {key.allowed}.") from None
 
 
 def _checked(name: str, value: object, *, place: str) -> object:
@@ -225,7 +231,7 @@ def _checked(name: str, value: object, *, place: str) -> object:
     if name == "home":
         value = Path(str(value)).expanduser().absolute()
     if not key.accepts(value):
-        raise UsageError(f"{place} is {value!r}; expected {key.allowed}.")
+        raise UsageError(f"{place} is {key.shown(value)}; expected {key.allowed}.")
     return float(cast(float, value)) if key.parse is float else value
 
 
@@ -233,9 +239,9 @@ def _refuse_untrusted(path: Path, name: str, value: object) -> None:
     """Raise where a project file asks for more than choosing among what is on this machine."""
     if not RULES[name].in_project:
         raise UsageError(
-            f"{path} sets {name} to {value!r}, which a project file may not: it could have come"
-            f" with somebody else's files. Set it in {user_file()}, as GIRCSE_{name.upper()}, or"
-            f" as a flag."
+            f"{path} sets {name} to {RULES[name].shown(value)}, which a project file may not: it"
+            f" could have come with somebody else's files. Set it in {user_file()}, as"
+            f" GIRCSE_{name.upper()}, or as a flag."
         )
     if name == "model" and value not in (shipped := _shipped_models()):
         raise UsageError(

@@ -10,6 +10,7 @@ from indexer import settings
 from indexer.cli.options import FormatOption, epilog
 from indexer.cli.session import session_of
 from indexer.cli.terminal import write_json
+from indexer.setting_rules import RULES
 from indexer.settings import LoadedSettings
 
 __all__ = ["app"]
@@ -26,7 +27,8 @@ app = typer.Typer(help="Show the settings in force.", no_args_is_help=True)
             "A file holds lines such as: collection = 'work'. Keys are the names shown, variables"
             " the same with GIRCSE_ before them, such as GIRCSE_COLLECTION.",
             "A project file (./gircse.toml) may come with somebody else's files: it cannot set"
-            " home, device, jobs, timeout_s or memory_mb, nor a model that is not one of ours.",
+            " home, device, jobs, timeout_s, memory_mb, api_key or read_only, nor a model that is"
+            " not one of ours. An api_key is never shown.",
         ],
     ),
 )
@@ -48,7 +50,7 @@ def show_config(context: typer.Context, format: FormatOption = "text") -> None:
         [
             (
                 setting.name,
-                _shown(getattr(loaded.settings, setting.name)),
+                _shown(setting.name, getattr(loaded.settings, setting.name)),
                 loaded.origins[setting.name],
             )
             for setting in fields(loaded.settings)
@@ -66,12 +68,18 @@ def _settings_as_dict(loaded: LoadedSettings) -> dict[str, object]:
     """Return each setting's value and origin for JSON."""
     values: dict[str, object] = {}
     for setting in fields(loaded.settings):
-        value = getattr(loaded.settings, setting.name)
+        value = _without_secret(setting.name, getattr(loaded.settings, setting.name))
         plain = value if isinstance(value, int | float | str) or value is None else str(value)
         values[setting.name] = {"value": plain, "origin": loaded.origins[setting.name]}
     return values
 
 
-def _shown(value: object) -> str:
+def _without_secret(name: str, value: object) -> object:
+    return "(set)" if value is not None and RULES[name].is_secret else value
+
+
+def _shown(name: str, value: object) -> str:
     """Return a setting's value for people."""
-    return "automatic" if value is None else str(value)
+    if value is None:
+        return "none" if RULES[name].is_secret else "automatic"
+    return str(_without_secret(name, value))

@@ -216,3 +216,33 @@ def test_a_working_directory_that_was_removed_has_no_project_file(places):
     (places / "project").rmdir()
 
     assert load(environ={}).settings.collection == "default"
+
+
+@pytest.mark.parametrize("text", ["1", "true", "YES"])
+def test_a_switch_is_turned_on_by_the_usual_words(text):
+    assert load(environ={"GIRCSE_READ_ONLY": text}).settings.read_only is True
+
+
+def test_a_switch_takes_no_number_from_a_file_and_true_is_none():
+    write_user("read_only = 1")
+    with pytest.raises(UsageError, match="true or false"):
+        load(environ={})
+    write_user("read_only = true")
+    assert load(environ={}).settings.read_only is True
+
+
+@pytest.mark.parametrize("key", ["short", "with a blank in it", "ünicode-is-no-header"])
+def test_a_key_that_is_refused_is_not_repeated(key):
+    with pytest.raises(UsageError, match="16 to 512 visible ASCII") as caught:
+        load(environ={"GIRCSE_API_KEY": key})
+    assert key not in str(caught.value)
+    write_project(f"api_key = '{key}'")
+    with pytest.raises(UsageError, match="a project file may not") as caught:
+        load(environ={})
+    assert key not in str(caught.value)
+
+
+def test_a_key_is_in_no_log_of_the_settings():
+    loaded = load(environ={"GIRCSE_API_KEY": "0123456789abcdef"})
+    assert loaded.settings.api_key == "0123456789abcdef"
+    assert "0123456789abcdef" not in repr(loaded)

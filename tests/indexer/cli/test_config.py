@@ -37,3 +37,13 @@ def test_a_bad_project_file_stops_every_command_with_its_name(gircse):
         result = gircse(*command)
         assert result.exit_code == 2
         assert "gircse.toml sets home" in result.stderr
+
+
+def test_a_key_is_said_to_be_set_and_not_what_it_is(gircse, monkeypatch):
+    monkeypatch.setenv("GIRCSE_API_KEY", "a-key-that-nobody-guesses")
+
+    shown = gircse.json("config", "show")["settings"]
+    text = gircse("config", "show").stdout
+
+    assert shown["api_key"] == {"value": "(set)", "origin": "environment GIRCSE_API_KEY"}
+    assert "nobody" not in text
