@@ -128,6 +128,21 @@ class GircseEmbedder:
         """How many texts have been cut at the model's limit so far."""
         return self._tokenizer.truncated
 
+    @property
+    def max_tokens(self) -> int:
+        """How many tokens of a prompt it reads; what is beyond them is cut."""
+        return self.config.max_length
+
+    def token_counts(self, texts: Sequence[str], *, as_queries: bool = False) -> list[int]:
+        """Return how many tokens the prompt of each text has, before any is cut.
+
+        Args:
+            texts: N texts.
+            as_queries: in the prompt of queries, not of documents.
+        """
+        prompt = query_prompt if as_queries else document_prompt
+        return self._tokenizer.lengths([prompt(self.config, text) for text in _checked(texts)])
+
     def embed_queries(self, texts: Sequence[str], steps: int | None = None) -> NDArray[np.float32]:
         """Embed queries, in the model's query prompt.
 

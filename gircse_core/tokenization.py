@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from gircse_core.config import ModelConfig
 from gircse_core.errors import ModelIntegrityError
@@ -96,7 +96,7 @@ class TextTokenizer:
         )
         rows, cut = [], 0
         for encoding in encodings:
-            closed = bool(encoding.special_tokens_mask) and encoding.special_tokens_mask[-1] == 1
+            closed = _is_closed(encoding)
             row = self._close(list(encoding.ids), already_closed=closed)
             cut += len(row) > self._config.max_length
             rows.append(self._cut(row, closed=closed or self._config.add_eos))
@@ -110,6 +110,16 @@ class TextTokenizer:
                     self._config.max_length,
                 )
         return rows
+
+    def lengths(self, texts: Sequence[str]) -> list[int]:
+        """Return how many tokens each text has, special ones included, before any is cut."""
+        encodings = self._tokenizer.encode_batch_fast(
+            list(texts), add_special_tokens=self._config.add_special_tokens
+        )
+        return [
+            len(self._close(list(encoding.ids), already_closed=_is_closed(encoding)))
+            for encoding in encodings
+        ]
 
     def pad(self, rows: Sequence[list[int]], positions: list[int]) -> TokenBatch:
         """Return one padded batch of token rows; ``positions`` says which texts they are."""
@@ -156,6 +166,11 @@ class TextTokenizer:
 
     def _id(self, token: str | None) -> int | None:
         return None if token is None else self._tokenizer.token_to_id(token)
+
+
+def _is_closed(encoding: Encoding) -> bool:
+    mask = encoding.special_tokens_mask
+    return bool(mask) and mask[-1] == 1
 
 
 def _padded_width(length: int) -> int:

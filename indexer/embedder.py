@@ -36,6 +36,7 @@ __all__ = [
     "model_info",
     "pull_model",
     "runtime_report",
+    "token_counts",
     "verify_model",
 ]
 
@@ -228,6 +229,26 @@ def load_embedder(model: str, *, device: str | None = None, dtype: str | None = 
 
     # Offline: nothing is downloaded in the middle of a run; `gircse model pull` is the way.
     return GircseEmbedder(resolve(model, offline=True), device=device, dtype=dtype)
+
+
+def token_counts(
+    embedder: Embedder, texts: Sequence[str], *, as_queries: bool
+) -> tuple[list[int], int]:
+    """Return how many tokens each text has in its prompt, and how many of them the model reads.
+
+    Args:
+        embedder: as ``load_embedder`` returned it.
+        texts: N texts, none of them empty.
+        as_queries: in the prompt of queries, not of documents.
+
+    Raises:
+        TypeError: the embedder is another than this module loads.
+    """
+    from gircse_core.embedder import GircseEmbedder
+
+    if not isinstance(embedder, GircseEmbedder):
+        raise TypeError(f"{type(embedder).__name__} does not count tokens")
+    return embedder.token_counts(texts, as_queries=as_queries), embedder.max_tokens
 
 
 def load_baseline(embedder: Embedder, pooling: Pooling) -> Embedder:

@@ -158,6 +158,16 @@ def test_nothing_gives_an_empty_matrix(default):
     assert default.embed_documents([]).shape == (0, 384)
 
 
+def test_token_counts_are_those_of_the_whole_prompt(default, checkpoints):
+    long = "word " * 400
+    assert default.max_tokens == 256
+    assert default.token_counts(["Hello world", long]) == [4, 402]  # [CLS] and [SEP] among them
+    embedder = GircseEmbedder(str(checkpoints["mistral"]), dtype="float32")
+    assert embedder.token_counts(["Hello"], as_queries=True) > embedder.token_counts(["Hello"])
+    with pytest.raises(InputError, match="empty"):
+        default.token_counts([" "])
+
+
 def test_braces_in_a_text_are_text(checkpoints):
     embedder = GircseEmbedder(str(checkpoints["qwen2"]), dtype="float32")
     one = embedder.embed_queries(["a {text} {task} {} b"])
