@@ -12,12 +12,13 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 from typing import Literal
 
+from indexer.setting_rules import RULES
 from indexer.settings import LoadedSettings
 
 __all__ = ["Finding", "Level", "examine"]
@@ -76,12 +77,12 @@ def examine(loaded: LoadedSettings) -> Iterator[Finding]:
 
 
 def _settings(loaded: LoadedSettings) -> Iterator[Finding]:
-    for setting in fields(loaded.settings):
-        value = getattr(loaded.settings, setting.name)
-        shown = "automatic" if value is None else str(value)
-        yield Finding(
-            f"setting {setting.name}", "ok", f"{shown} (from {loaded.origins[setting.name]})"
-        )
+    for name, key in RULES.items():
+        value = loaded.settings.value(name)
+        shown = "(set)" if key.is_secret else str(value)
+        if value is None:
+            shown = "none" if key.is_secret or "." in name else "automatic"
+        yield Finding(f"setting {name}", "ok", f"{shown} (from {loaded.origins[name]})")
     for variable in loaded.unknown_variables:
         yield Finding(
             "environment",

@@ -1,4 +1,7 @@
-"""What each setting may be, how it is read from text, and who may set it. Knows no values."""
+"""What each setting may be, how it is read from text, and who may set it. Knows no values.
+
+A name with a dot is of a section: ``qdrant.url`` is ``url`` under ``[qdrant]`` in a file.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
+from urllib.parse import urlsplit
 
 from indexer.errors import UsageError
 from indexer.fusion import AUTOMATIC
 
-__all__ = ["MAX_STEPS", "RULES", "Rule"]
+__all__ = ["API_KEY_PATTERN", "MAX_STEPS", "RULES", "Rule"]
 
 MAX_STEPS = 64
+API_KEY_PATTERN = re.compile(r"[!-~]{1,4096}")
+"""What a header can carry as it is: keys that others made."""
 _DEVICE = re.compile(r"cpu|mps|cuda(:\d+)?")
 # What a header can carry as it is; shorter ones can be guessed.
 _API_KEY = re.compile(r"[!-~]{16,512}")
@@ -40,13 +46,18 @@ class Rule:
     in_project: bool = True
     is_secret: bool = False
 
+    @property
+    def is_path(self) -> bool:
+        """Whether it is a place in the file system."""
+        return Path in self.kinds
+
     def shown(self, value: object) -> str:
         """Return a value as a message may have it."""
         return f"'***' ({len(str(value))} characters)" if self.is_secret else repr(value)
 
 
-def _choice(*names: str) -> Rule:
-    return Rule(str, (str,), lambda value: value in names, "one of " + ", ".join(names))
+def _choice(*names: str, in_project: bool = True) -> Rule:
+    return Rule(str, (str,), lambda value: value in names, "one of " + ", ".join(names), in_project)
 
 
 def _whole(low: int, high: int, *, unit: str = "", in_project: bool = True) -> Rule:
@@ -91,6 +102,41 @@ def _pattern(pattern: re.Pattern[str], allowed: str, *, in_project: bool = True)
     )
 
 
+def _path(allowed: str) -> Rule:
+    return Rule(
+        lambda text: Path(text),
+        (str, Path),
+        lambda value: "\0" not in str(value),
+        f"{allowed}, absolute or starting with ~",
+        in_project=False,
+    )
+
+
+def _flag() -> Rule:
+    return Rule(
+        _switch,
+        (bool,),
+        lambda value: isinstance(value, bool),
+        "true or false",
+        in_project=False,
+    )
+
+
+def _is_server_address(value: object) -> bool:
+    try:
+        address = urlsplit(cast(str, value))
+        port = address.port
+    except ValueError:
+        return False
+    # Names and passwords in an address would be shown and kept with it.
+    return (
+        address.scheme in ("http", "https")
+        and bool(address.hostname)
+        and port != 0
+        and not (address.username or address.password or address.query or address.fragment)
+    )
+
+
 def _is_collection_name(value: object) -> bool:
     from indexer.library import check_name
 
@@ -102,13 +148,7 @@ def _is_collection_name(value: object) -> bool:
 
 
 RULES: dict[str, Rule] = {
-    "home": Rule(
-        lambda text: Path(text),
-        (str, Path),
-        lambda value: "\0" not in str(value),
-        "a directory, absolute or starting with ~",
-        in_project=False,
-    ),
+    "home": _path("a directory"),
     "collection": Rule(
         str,
         (str,),
@@ -144,11 +184,29 @@ RULES: dict[str, Rule] = {
         in_project=False,
         is_secret=True,
     ),
-    "read_only": Rule(
-        _switch,
-        (bool,),
-        lambda value: isinstance(value, bool),
-        "true or false",
+    "read_only": _flag(),
+    "qdrant.url": Rule(
+        str,
+        (str,),
+        _is_server_address,
+        "an address such as https://host:6333, without user, password or query",
         in_project=False,
     ),
+    "qdrant.path": _path("a folder"),
+    "qdrant.grpc": _flag(),
+    "qdrant.grpc_port": _whole(1, 65_535, in_project=False),
+    "qdrant.api_key_file": _path("a file"),
+    "qdrant.timeout_s": _real(1, 3600, unit=" of seconds", in_project=False),
+    "qdrant.shard_number": _whole(1, 4096, in_project=False),
+    "qdrant.replication_factor": _whole(1, 64, in_project=False),
+    "qdrant.write_consistency_factor": _whole(1, 64, in_project=False),
+    "qdrant.quantization": _choice("none", "scalar", "binary", in_project=False),
+    "qdrant.oversampling": _real(1, 100, in_project=False),
+    "qdrant.on_disk_vectors": _flag(),
+    "qdrant.on_disk_payload": _flag(),
+    "qdrant.hnsw_m": _whole(4, 256, in_project=False),
+    "qdrant.hnsw_ef_construct": _whole(8, 4096, in_project=False),
+    "qdrant.hnsw_ef": _whole(8, 65_536, in_project=False),
+    "qdrant.batch_size": _whole(1, 10_000, in_project=False),
+    "qdrant.upload_threads": _whole(1, 64, in_project=False),
 }

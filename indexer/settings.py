@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 from typing import Literal, cast
 
@@ -19,6 +20,7 @@ import platformdirs
 from indexer.errors import UsageError
 from indexer.fusion import DenseWeight
 from indexer.setting_rules import MAX_STEPS, RULES
+from indexer.stores.qdrant.settings import API_KEY_VARIABLE, QdrantSettings
 
 __all__ = [
     "MAX_STEPS",
@@ -35,6 +37,7 @@ FusionMethod = Literal["weighted", "rrf"]
 Dtype = Literal["float32", "bfloat16", "float16"]
 
 _MAX_FILE_BYTES = 64 * 1024
+_QDRANT = "qdrant."
 
 
 def _default_home() -> Path:
@@ -67,6 +70,7 @@ class Settings:
         memory_mb: MiB of memory that reading one file may take.
         api_key: what clients of the app's REST API have to send; None asks for none.
         read_only: the app searches and shows, and changes nothing.
+        qdrant: where Qdrant is, and how collections are laid out there.
 
     Raises:
         UsageError: a value is out of its range.
@@ -87,12 +91,17 @@ class Settings:
     memory_mb: int = 1024
     api_key: str | None = field(default=None, repr=False)
     read_only: bool = False
+    qdrant: QdrantSettings = field(default_factory=QdrantSettings)
 
     def __post_init__(self) -> None:
         for name, key in RULES.items():
-            value = getattr(self, name)
+            value = self.value(name)
             if value is not None and not key.accepts(value):
                 raise UsageError(f"{name} is {key.shown(value)}; expected {key.allowed}.")
+
+    def value(self, name: str) -> object:
+        """Return a setting by its name in ``RULES``, such as ``top`` or ``qdrant.url``."""
+        return cast(object, attrgetter(name)(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +110,7 @@ class LoadedSettings:
 
     Args:
         settings: the values in force.
-        origins: for each field of ``Settings`` the flag, variable or file that decided it.
+        origins: for each name in ``RULES`` the flag, variable or file that decided it.
         unknown_variables: environment variables that start with ``GIRCSE_`` and mean nothing.
     """
 
@@ -110,12 +119,12 @@ class LoadedSettings:
     unknown_variables: tuple[str, ...] = ()
 
     def is_explicit(self, name: str) -> bool:
-        """Return whether a flag or the environment, not a file, decided the field ``name``."""
+        """Return whether a flag or the environment, not a file, decided the setting ``name``."""
         return self.origins[name].startswith(("flag ", "environment "))
 
 
-# Read elsewhere: GIRCSE_DEBUG by the command line.
-_OTHER_VARIABLES = frozenset({"GIRCSE_DEBUG"})
+# Read elsewhere: GIRCSE_DEBUG by the command line, the key when a connection is made.
+_OTHER_VARIABLES = frozenset({"GIRCSE_DEBUG", API_KEY_VARIABLE})
 
 
 def user_file() -> Path:
@@ -133,7 +142,7 @@ def project_file() -> Path:
 
 def defaults() -> LoadedSettings:
     """Return the settings that hold where nothing is set at all."""
-    return LoadedSettings(Settings(), {setting.name: "default" for setting in fields(Settings)})
+    return LoadedSettings(Settings(), dict.fromkeys(RULES, "default"))
 
 
 def load(
@@ -142,7 +151,7 @@ def load(
     """Return the settings in force.
 
     Args:
-        flags: values given on the command line by field name; None stands for "not given".
+        flags: values given on the command line by name; None stands for "not given".
         environ: the environment; None is that of this process.
 
     Raises:
@@ -160,16 +169,22 @@ def load(
     ):
         for name, (value, origin) in layer.items():
             values[name], origins[name] = value, origin
+    known = {_variable(name) for name in RULES} | _OTHER_VARIABLES
     unknown = tuple(
-        sorted(
-            name
-            for name in environ
-            if name.startswith("GIRCSE_")
-            and name.removeprefix("GIRCSE_").lower() not in RULES
-            and name not in _OTHER_VARIABLES
-        )
+        sorted(name for name in environ if name.startswith("GIRCSE_") and name not in known)
     )
-    return LoadedSettings(Settings(**values), origins, unknown)  # type: ignore[arg-type]
+    return LoadedSettings(_settings(values), origins, unknown)
+
+
+def _settings(values: Mapping[str, object]) -> Settings:
+    """Make settings of values by name, a section's in an object of their own."""
+    plain = {name: value for name, value in values.items() if "." not in name}
+    qdrant = {
+        name.removeprefix(_QDRANT): value
+        for name, value in values.items()
+        if name.startswith(_QDRANT)
+    }
+    return Settings(**plain, qdrant=QdrantSettings(**qdrant))  # type: ignore[arg-type]
 
 
 _Layer = dict[str, tuple[object, str]]
@@ -180,7 +195,7 @@ def _from_flags(flags: Mapping[str, object]) -> _Layer:
     for name, value in flags.items():
         if value is None:
             continue
-        flag = "--" + name.replace("_", "-")
+        flag = "--" + name.replace("_", "-").replace(".", "-")
         if isinstance(value, str):
             value = _parsed(name, value, place=flag)
         layer[name] = (_checked(name, value, place=flag), f"flag {flag}")
@@ -190,7 +205,7 @@ def _from_flags(flags: Mapping[str, object]) -> _Layer:
 def _from_environment(environ: Mapping[str, str]) -> _Layer:
     layer: _Layer = {}
     for name in RULES:
-        variable = f"GIRCSE_{name.upper()}"
+        variable = _variable(name)
         text = environ.get(variable, "").strip()
         if not text:  # set to nothing is the shell's way of "not set"
             continue
@@ -199,10 +214,20 @@ def _from_environment(environ: Mapping[str, str]) -> _Layer:
     return layer
 
 
+def _variable(name: str) -> str:
+    return f"GIRCSE_{name.upper().replace('.', '_')}"
+
+
 def _from_file(path: Path, *, trusted: bool) -> _Layer:
     layer: _Layer = {}
-    for name, value in _read_toml(path).items():
+    for name, value in _entries(_read_toml(path)):
         key = RULES.get(name)
+        if name == "qdrant.api_key":
+            raise UsageError(
+                f"{path} holds an API key, which has no place among settings: they are shown and"
+                f" copied. Set {API_KEY_VARIABLE}, or put the key into a file of its own (mode"
+                " 600) and name that as api_key_file."
+            )
         if key is None:
             raise UsageError(f"{path}: unknown key {name!r}; there are: {', '.join(RULES)}.")
         place = f"{path}: {name}"
@@ -211,10 +236,19 @@ def _from_file(path: Path, *, trusted: bool) -> _Layer:
             raise UsageError(f"{place} is {key.shown(value)}; expected {key.allowed}.")
         if not trusted:
             _refuse_untrusted(path, name, value)
-        if name == "home" and not Path(cast(str, value)).expanduser().is_absolute():
+        if key.is_path and not Path(cast(str, value)).expanduser().is_absolute():
             raise UsageError(f"{place} is {value!r}; expected {key.allowed}.")
         layer[name] = (_checked(name, value, place=place), str(path))
     return layer
+
+
+def _entries(content: Mapping[str, object]) -> Iterator[tuple[str, object]]:
+    """Yield a file's names and values, those of a section under names with a dot."""
+    for name, value in content.items():
+        if isinstance(value, dict):
+            yield from ((f"{name}.{part}", inner) for part, inner in value.items())
+        else:
+            yield name, value
 
 
 def _parsed(name: str, text: str, *, place: str) -> object:
@@ -228,7 +262,7 @@ def _parsed(name: str, text: str, *, place: str) -> object:
 def _checked(name: str, value: object, *, place: str) -> object:
     """Return ``value`` in the field's own type, or raise a UsageError that names ``place``."""
     key = RULES[name]
-    if name == "home":
+    if key.is_path:
         value = Path(str(value)).expanduser().absolute()
     if not key.accepts(value):
         raise UsageError(f"{place} is {key.shown(value)}; expected {key.allowed}.")
@@ -241,7 +275,7 @@ def _refuse_untrusted(path: Path, name: str, value: object) -> None:
         raise UsageError(
             f"{path} sets {name} to {RULES[name].shown(value)}, which a project file may not: it"
             f" could have come with somebody else's files. Set it in {user_file()}, as"
-            f" GIRCSE_{name.upper()}, or as a flag."
+            f" {_variable(name)}, or as a flag."
         )
     if name == "model" and value not in (shipped := _shipped_models()):
         raise UsageError(

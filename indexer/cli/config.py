@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 import typer
 
 from indexer import settings
@@ -27,8 +25,11 @@ app = typer.Typer(help="Show the settings in force.", no_args_is_help=True)
             "A file holds lines such as: collection = 'work'. Keys are the names shown, variables"
             " the same with GIRCSE_ before them, such as GIRCSE_COLLECTION.",
             "A project file (./gircse.toml) may come with somebody else's files: it cannot set"
-            " home, device, jobs, timeout_s, memory_mb, api_key or read_only, nor a model that is"
-            " not one of ours. An api_key is never shown.",
+            " home, device, jobs, timeout_s, memory_mb, api_key, read_only or anything of qdrant,"
+            " nor a model that is not one of ours. An api_key is never shown.",
+            "Names with a dot are of a section: qdrant.url is the line url = '…' under [qdrant], or"
+            " GIRCSE_QDRANT_URL. The key of a Qdrant server is in GIRCSE_QDRANT_API_KEY, or in the"
+            " file that qdrant.api_key_file names.",
         ],
     ),
 )
@@ -49,11 +50,11 @@ def show_config(context: typer.Context, format: FormatOption = "text") -> None:
         ("setting", "value", "from"),
         [
             (
-                setting.name,
-                _shown(setting.name, getattr(loaded.settings, setting.name)),
-                loaded.origins[setting.name],
+                name,
+                _shown(name, loaded.settings.value(name)),
+                loaded.origins[name],
             )
-            for setting in fields(loaded.settings)
+            for name in RULES
         ],
     )
     for label, path in (
@@ -67,10 +68,10 @@ def show_config(context: typer.Context, format: FormatOption = "text") -> None:
 def _settings_as_dict(loaded: LoadedSettings) -> dict[str, object]:
     """Return each setting's value and origin for JSON."""
     values: dict[str, object] = {}
-    for setting in fields(loaded.settings):
-        value = _without_secret(setting.name, getattr(loaded.settings, setting.name))
+    for name in RULES:
+        value = _without_secret(name, loaded.settings.value(name))
         plain = value if isinstance(value, int | float | str) or value is None else str(value)
-        values[setting.name] = {"value": plain, "origin": loaded.origins[setting.name]}
+        values[name] = {"value": plain, "origin": loaded.origins[name]}
     return values
 
 
@@ -81,5 +82,5 @@ def _without_secret(name: str, value: object) -> object:
 def _shown(name: str, value: object) -> str:
     """Return a setting's value for people."""
     if value is None:
-        return "none" if RULES[name].is_secret else "automatic"
+        return "none" if RULES[name].is_secret or "." in name else "automatic"
     return str(_without_secret(name, value))
