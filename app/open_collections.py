@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from indexer.collection_config import read_config
+from indexer.collection_config import read_identity
 from indexer.errors import CollectionNotFoundError
 from indexer.library import Collection, Library
 
@@ -35,7 +35,7 @@ class OpenCollections:
 
     @contextmanager
     def use(self, name: str) -> Iterator[Collection]:
-        """Lend a collection; it stays open at least until it is given back.
+        """Lend a collection in its live generation; both stay open until it is given back.
 
         Raises:
             CollectionNotFoundError, FormatVersionError, StorageError: it cannot be opened; the
@@ -43,7 +43,8 @@ class OpenCollections:
         """
         entry = self._borrow(name)
         try:
-            yield entry.collection
+            with entry.collection.using():
+                yield entry.collection
         finally:
             with self._lock:
                 entry.users -= 1
@@ -88,4 +89,4 @@ class OpenCollections:
             raise CollectionNotFoundError(
                 f"the collection {name!r} was deleted by another process; choose another one"
             )
-        return read_config(directory).id != entry.collection.config.id
+        return read_identity(directory).id != entry.collection.id

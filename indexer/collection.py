@@ -1,35 +1,31 @@
-"""One collection: a directory with its settings, ledger, embeddings and searchable store.
+"""One collection: a directory with its generations, one of which is live.
 
 Wires the parts together and decides who may write; what they do is theirs. Safe between threads:
-searches go on while one thread indexes.
+searches go on while one thread indexes, and while another process swaps the live generation.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from indexer.archive import VectorArchive
-from indexer.collection_config import DATABASE_FILE, CollectionConfig, read_config
-from indexer.database import Database
-from indexer.errors import (
-    CollectionNotFoundError,
-    FingerprintMismatchError,
-    StorageError,
-)
-from indexer.fingerprint import Fingerprint
-from indexer.ledger import Ledger
+from indexer.collection_config import CollectionConfig, read_identity
+from indexer.errors import CollectionNotFoundError
+from indexer.live_generation import LiveGeneration
+from indexer.model_check import check_model
 from indexer.write_lock import WriteLock
 
 if TYPE_CHECKING:
+    from indexer.archive import VectorArchive
     from indexer.chunking import ChunkingConfig
+    from indexer.collection_searcher import CollectionSearcher
+    from indexer.database import Database
     from indexer.embedder import Embedder, ModelInfo
-    from indexer.search import Searcher
+    from indexer.generation import Generation
+    from indexer.ledger import Ledger
     from indexer.search_defaults import SearchDefaults
     from indexer.stores.base import VectorStore
 
@@ -38,6 +34,9 @@ __all__ = ["Collection", "CollectionConfig"]
 
 class Collection:
     """An open collection.
+
+    ``config``, ``database``, ``ledger``, ``archive`` and ``store`` are those of the live
+    generation; inside ``using()`` and ``write_lock()`` they all are of one and the same.
 
     Args:
         directory: ``<home>/collections/<name>``.
@@ -49,24 +48,9 @@ class Collection:
 
     def __init__(self, directory: Path, *, resolve: Callable[[str], ModelInfo]) -> None:
         self.directory = directory
-        self.config = read_config(directory)
-        path = directory / DATABASE_FILE
-        if not path.is_file():
-            raise StorageError(
-                f"{path} is missing, so collection {self.name!r} cannot be used; restore it from "
-                f"a backup, or run `gircse collections delete {self.name}` and index again"
-            )
-        self.database = Database(path)
-        self.ledger = Ledger(self.database)
-        try:
-            self.archive = VectorArchive(directory, self.database, dim=self.config.dim)
-        except BaseException:
-            self.database.close()
-            raise
         self._resolve = resolve
         self._lock = WriteLock(directory, name=self.name)
-        self._store: VectorStore | None = None
-        self._opening = threading.Lock()
+        self._live = LiveGeneration(directory)
 
     @property
     def name(self) -> str:
@@ -74,19 +58,51 @@ class Collection:
         return self.directory.name
 
     @property
+    def id(self) -> str:
+        """What tells the collection from a later one of the same name."""
+        return self._live.identity.id
+
+    @property
     def home(self) -> Path:
         """The program's own directory, which holds this collection among others."""
         return self.directory.parent.parent
 
     @property
+    def config(self) -> CollectionConfig:
+        """What the collection and the live generation were made with."""
+        return self._live.current().config
+
+    @property
+    def database(self) -> Database:
+        """Payloads, words, ledger and the map of the vectors."""
+        return self._live.current().database
+
+    @property
+    def ledger(self) -> Ledger:
+        """One row per file that a run has seen."""
+        return self._live.current().ledger
+
+    @property
+    def archive(self) -> VectorArchive:
+        """The vectors."""
+        return self._live.current().archive
+
+    @property
     def store(self) -> VectorStore:
         """What is searched; opened when first asked for."""
-        with self._opening:
-            if self._store is None:
-                from indexer.stores.faiss import FaissStore
+        return self._live.current().store
 
-                self._store = FaissStore(self.directory, self.database, self.archive)
-            return self._store
+    def using(self) -> AbstractContextManager[Generation]:
+        """Give the live generation, kept open until the block ends.
+
+        Whatever is swapped meanwhile, all of the block works in this one: blocks inside it get the
+        same, and so do this object's properties in this thread.
+
+        Raises:
+            CollectionNotFoundError: the collection was deleted, and another made in its place.
+            FormatVersionError, StorageError: it cannot be read; the message says what to do.
+        """
+        return self._live.using()
 
     def model_info(self) -> ModelInfo:
         """Return what is known of the collection's model, without loading it.
@@ -96,27 +112,26 @@ class Collection:
         """
         return self._resolve(self.config.model)
 
-    def searcher(self, embedder: Callable[[], Embedder] | None) -> Searcher:
-        """Return what answers queries on this collection.
+    def searcher(self, embedder: Callable[[], Embedder] | None) -> CollectionSearcher:
+        """Return what answers queries on this collection, each in one generation.
 
         Args:
             embedder: loads the model, or returns the loaded one; None allows lexical search only.
         """
-        from indexer.search import Searcher
+        from indexer.collection_searcher import CollectionSearcher
 
-        defaults = replace(self.search_defaults(), steps=self.query_steps())
-        return Searcher(self.store, embedder, self.config.fingerprint, defaults=defaults)
+        return CollectionSearcher(self._live, embedder, name=self.name)
 
     def query_steps(self) -> int:
         """Return the steps of queries that name none: as tuning found, or as the documents got."""
-        tuned = self.search_defaults().steps
-        return self.config.steps if tuned is None else tuned
+        with self.using() as generation:
+            tuned = generation.search_defaults().steps
+            return generation.config.steps if tuned is None else tuned
 
     def search_defaults(self) -> SearchDefaults:
         """Return how this collection is searched where the user says nothing."""
-        from indexer.search_defaults import read_search_defaults
-
-        return read_search_defaults(self.database)
+        with self.using() as generation:
+            return generation.search_defaults()
 
     def set_search_defaults(self, defaults: SearchDefaults) -> None:
         """Make these the collection's own; searches use them from now on.
@@ -126,7 +141,8 @@ class Collection:
         """
         from indexer.search_defaults import write_search_defaults
 
-        write_search_defaults(self.database, defaults)
+        with self.using() as generation:
+            write_search_defaults(generation.database, defaults)
 
     def check_model(
         self,
@@ -145,38 +161,7 @@ class Collection:
         Raises:
             FingerprintMismatchError: they differ; the message has both values and what mends it.
         """
-        mine = self.config.fingerprint
-        asked = Fingerprint(
-            info.fingerprint(),
-            mine.steps if steps is None else steps,
-            mine.chunking if chunking is None else chunking.as_dict(),
-        )
-        differences = mine.differences(asked)
-        if differences:
-            if info.name != self.config.model:
-                differences.insert(0, f"model: {self.config.model} / {info.name}")
-            lines = "".join(f"\n  {line}" for line in differences)
-            raise FingerprintMismatchError(
-                f"collection {self.name!r} was made with other settings than asked for; their "
-                f"vectors cannot be compared (collection / asked for):{lines}\n"
-                f"{self._mending(info, asked)}"
-            )
-
-    def _mending(self, info: ModelInfo, asked: Fingerprint) -> str:
-        mine = self.config.fingerprint
-        flags = []
-        if info.name != self.config.model:
-            flags.append(f"--model {self.config.model}")
-        if asked.steps != mine.steps:
-            flags.append(f"--steps {mine.steps}")
-        ways = ["index into another collection: gircse index PATH --collection OTHER"]
-        if flags:
-            ways.insert(0, f"use what the collection was made with: {' '.join(flags)}")
-        ways.append(
-            f"make it anew: gircse collections delete {self.name}, then gircse index PATH "
-            f"--collection {self.name}"
-        )
-        return "Either " + "\n    or ".join(ways)
+        check_model(self.config, info, steps, name=self.name, chunking=chunking)
 
     def delete_documents(self, document_ids: Sequence[str]) -> int:
         """Remove documents from store and ledger together; return how many there were.
@@ -186,13 +171,16 @@ class Collection:
         Raises:
             CollectionBusyError: another thread or process is writing.
         """
-        with self.write_lock("deleting documents"), self.database.write():
-            self.store.delete(document_ids)
-            return self.ledger.remove(document_ids)
+        with self.write_lock("deleting documents") as generation, generation.database.write():
+            generation.store.delete(document_ids)
+            return generation.ledger.remove(document_ids)
 
     @contextmanager
-    def write_lock(self, purpose: str = "writing") -> Iterator[None]:
+    def write_lock(self, purpose: str = "writing") -> Iterator[Generation]:
         """Hold the right to change the collection; a thread that has it may take it again.
+
+        Nobody swaps generations meanwhile: the block gets the live one and works in it as in
+        ``using()``.
 
         Args:
             purpose: what is being done, as others read it.
@@ -204,7 +192,8 @@ class Collection:
         self.check_alive()  # before a lock file is made where the collection was
         with self._lock.hold(purpose):
             self.check_alive()
-            yield
+            with self._live.using(anew=True) as generation:
+                yield generation
 
     def check_alive(self) -> None:
         """Check that the collection still is where it was opened.
@@ -212,7 +201,7 @@ class Collection:
         Raises:
             CollectionNotFoundError: it was deleted, or another one took its place.
         """
-        if self.directory.is_dir() and read_config(self.directory).id == self.config.id:
+        if self.directory.is_dir() and read_identity(self.directory).id == self.id:
             return
         raise CollectionNotFoundError(
             f"collection {self.name!r} was deleted from {self.directory} meanwhile; "
@@ -221,12 +210,7 @@ class Collection:
 
     def close(self) -> None:
         """Write what is derived, and release all files; may be called twice."""
-        with self._opening:
-            if self._store is not None:
-                self._store.close()
-                self._store = None
-        self.archive.close()
-        self.database.close()
+        self._live.close()
 
     def __enter__(self) -> Self:
         return self

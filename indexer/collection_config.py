@@ -1,11 +1,12 @@
-"""What a collection was made with, as its directory states it.
+"""What a collection and its contents were made with, as their directories state it.
 
-Written once, when the collection is made; see ``indexer.library``.
+``collection.json`` says which collection it is; ``settings.json`` in each content says what its
+vectors were made with. Both are written once. Collections of format 1 have only the first of them,
+with everything in it.
 """
 
 from __future__ import annotations
 
-import json
 import time
 import uuid
 from collections.abc import Mapping
@@ -15,35 +16,72 @@ from typing import TYPE_CHECKING
 
 from indexer.embedder import list_models
 from indexer.errors import FormatVersionError, StorageError
-from indexer.fingerprint import FORMAT_VERSION, Fingerprint
+from indexer.fingerprint import Fingerprint
+from indexer.sealed_json import read_sealed, write_sealed
 
 if TYPE_CHECKING:
     from indexer.chunking import ChunkingConfig
     from indexer.embedder import ModelInfo
 
-__all__ = ["CONFIG_FILE", "DATABASE_FILE", "CollectionConfig", "read_config"]
+__all__ = [
+    "CONFIG_FILE",
+    "DATABASE_FILE",
+    "LAYOUT_VERSION",
+    "SETTINGS_FILE",
+    "CollectionConfig",
+    "ContentSettings",
+    "Identity",
+    "read_config",
+    "read_identity",
+    "read_settings",
+    "read_values",
+    "unreadable",
+    "write_identity",
+    "write_settings",
+]
 
 CONFIG_FILE = "collection.json"
+SETTINGS_FILE = "settings.json"
 DATABASE_FILE = "collection.db"
+
+LAYOUT_VERSION = 2
+"""How the files of a collection are arranged: 1 has one content in the collection's directory, 2
+has contents and indexes in folders of their own. What decides vectors is ``fingerprint``'s."""
 
 
 @dataclass(frozen=True, slots=True)
-class CollectionConfig:
-    """What a collection was made with; never changes.
+class Identity:
+    """Which collection a directory holds; never changes.
 
     Args:
         id: tells a collection from a later one of the same name.
-        model: name or folder of its model.
-        dim: width D of its vectors.
-        fingerprint: what decides its vectors.
         created_at: seconds since the epoch.
+        format_version: how its files are arranged.
     """
 
     id: str
+    created_at: float
+    format_version: int = LAYOUT_VERSION
+
+    @classmethod
+    def new(cls) -> Identity:
+        """Return the identity of a collection that is about to be made."""
+        return cls(uuid.uuid4().hex, time.time())
+
+
+@dataclass(frozen=True, slots=True)
+class ContentSettings:
+    """What a content's vectors were made with; never changes.
+
+    Args:
+        model: name or folder of the model.
+        dim: width D of the vectors.
+        fingerprint: what decides the vectors.
+    """
+
     model: str
     dim: int
     fingerprint: Fingerprint
-    created_at: float
 
     @property
     def steps(self) -> int:
@@ -60,24 +98,174 @@ class CollectionConfig:
     def as_dict(self) -> dict[str, object]:
         """Return it as plain values for JSON."""
         return {
-            "format_version": self.fingerprint.format_version,
-            "id": self.id,
             "model": self.model,
             "dim": self.dim,
-            "created_at": self.created_at,
             "fingerprint": self.fingerprint.as_dict(),
         }
 
     @classmethod
-    def new(cls, info: ModelInfo, *, steps: int, chunking: ChunkingConfig) -> CollectionConfig:
-        """Return the settings of a collection that is about to be made."""
+    def new(cls, info: ModelInfo, *, steps: int, chunking: ChunkingConfig) -> ContentSettings:
+        """Return the settings of a content that is about to be made."""
         return cls(
-            id=uuid.uuid4().hex,
             model=_lasting_name(info),
             dim=info.dim,
             fingerprint=Fingerprint(info.fingerprint(), steps, chunking.as_dict()),
-            created_at=time.time(),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionConfig:
+    """A collection's identity with the settings of one of its contents."""
+
+    identity: Identity
+    settings: ContentSettings
+
+    @property
+    def id(self) -> str:
+        """What tells the collection from a later one of the same name."""
+        return self.identity.id
+
+    @property
+    def created_at(self) -> float:
+        """When the collection was made, seconds since the epoch."""
+        return self.identity.created_at
+
+    @property
+    def model(self) -> str:
+        """Name or folder of the model."""
+        return self.settings.model
+
+    @property
+    def dim(self) -> int:
+        """Width D of the vectors."""
+        return self.settings.dim
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """What decides the vectors."""
+        return self.settings.fingerprint
+
+    @property
+    def steps(self) -> int:
+        """Refinement steps of every document."""
+        return self.settings.steps
+
+    @property
+    def chunking(self) -> ChunkingConfig:
+        """How documents are cut."""
+        return self.settings.chunking
+
+
+def read_identity(directory: Path) -> Identity:
+    """Return which collection a directory holds.
+
+    Raises:
+        FormatVersionError: a newer version of the program wrote it.
+        StorageError: that cannot be read.
+    """
+    values = read_values(directory / CONFIG_FILE, directory.name)
+    try:
+        created_at, version = values["created_at"], values["format_version"]
+        if not isinstance(created_at, int | float) or not isinstance(version, int):
+            raise ValueError("'created_at' and 'format_version' must be numbers")
+        return Identity(str(values["id"]), float(created_at), version)
+    except (ValueError, KeyError) as error:
+        raise unreadable(directory / CONFIG_FILE, directory.name, error) from error
+
+
+def write_identity(directory: Path, identity: Identity) -> None:
+    """State which collection a directory holds, and that its files are arranged as of now.
+
+    Raises:
+        StorageError: the disk is full or cannot be written.
+    """
+    values = {
+        "format_version": LAYOUT_VERSION,
+        "id": identity.id,
+        "created_at": identity.created_at,
+    }
+    write_sealed(directory / CONFIG_FILE, values)
+
+
+def read_settings(directory: Path, content: Path) -> ContentSettings:
+    """Return what a content's vectors were made with.
+
+    Args:
+        directory: the collection's directory.
+        content: the content's folder; of a collection of format 1 the directory itself.
+
+    Raises:
+        FormatVersionError: a newer version of the program wrote it.
+        StorageError: that cannot be read.
+    """
+    path = content / SETTINGS_FILE
+    if content == directory and not path.exists():
+        path = directory / CONFIG_FILE
+    values = read_values(path, directory.name)
+    try:
+        return _settings(values)
+    except (ValueError, KeyError, TypeError) as error:
+        raise unreadable(path, directory.name, error) from error
+
+
+def write_settings(content: Path, settings: ContentSettings) -> None:
+    """State what a content's vectors are made with, in its folder.
+
+    Raises:
+        StorageError: the disk is full or cannot be written.
+    """
+    write_sealed(content / SETTINGS_FILE, settings.as_dict())
+
+
+def read_config(directory: Path, content: Path) -> CollectionConfig:
+    """Return a collection's identity with the settings of one of its contents.
+
+    Raises:
+        FormatVersionError, StorageError: as for ``read_identity`` and ``read_settings``.
+    """
+    return CollectionConfig(read_identity(directory), read_settings(directory, content))
+
+
+def read_values(path: Path, name: str) -> dict[str, object]:
+    """Return the values of one of the JSON files of the collection ``name``.
+
+    Raises:
+        FormatVersionError: a newer version of the program wrote it.
+        StorageError: it is missing or damaged.
+    """
+    try:
+        values = read_sealed(path)
+    except (OSError, ValueError) as error:
+        raise unreadable(path, name, error) from error
+    version = values.get("format_version")
+    if isinstance(version, int) and version > LAYOUT_VERSION:
+        raise FormatVersionError(
+            f"collection {name!r} has format {version}, this program knows up to "
+            f"{LAYOUT_VERSION}; upgrade gircse-search, or index into another collection"
+        )
+    return values
+
+
+def unreadable(path: Path, name: str, error: Exception) -> StorageError:
+    """Return the error that says why a file of the collection ``name`` cannot be read."""
+    cause = f"{error}"
+    if isinstance(error, OSError):
+        cause = f"{error.strerror}"
+    elif isinstance(error, KeyError):
+        cause = f"it lacks {error}"
+    return StorageError(
+        f"{path} cannot be read ({cause}), so collection {name!r} cannot be used; "
+        f"restore the file from a backup, or run `gircse collections delete {name}` and index again"
+    )
+
+
+def _settings(values: Mapping[str, object]) -> ContentSettings:
+    fingerprint, dim = values["fingerprint"], values["dim"]
+    if not isinstance(fingerprint, dict) or not isinstance(dim, int) or dim < 1:
+        raise ValueError("'fingerprint' must be an object and 'dim' a number above 0")
+    return ContentSettings(
+        model=str(values["model"]), dim=dim, fingerprint=Fingerprint.from_dict(fingerprint)
+    )
 
 
 def _lasting_name(info: ModelInfo) -> str:
@@ -85,46 +273,3 @@ def _lasting_name(info: ModelInfo) -> str:
     folder = Path(info.name).expanduser()
     is_registered = info.name in {name for name, _ in list_models()}
     return info.name if is_registered or not folder.is_dir() else str(folder.resolve())
-
-
-def read_config(directory: Path) -> CollectionConfig:
-    """Read the settings of the collection in a directory.
-
-    Raises:
-        FormatVersionError: a newer version of the program wrote them.
-        StorageError: they are missing or damaged.
-    """
-    path = directory / CONFIG_FILE
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(values, dict):
-            raise ValueError("it holds no object")
-        version = values.get("format_version")
-        if isinstance(version, int) and version > FORMAT_VERSION:
-            raise FormatVersionError(
-                f"collection {directory.name!r} has format {version}, this program knows up to "
-                f"{FORMAT_VERSION}; upgrade gircse-search, or index into another collection"
-            )
-        return _config(values)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        cause = f"{error.strerror}" if isinstance(error, OSError) else f"{error}"
-        raise StorageError(
-            f"{path} cannot be read ({cause}), so collection {directory.name!r} cannot be used; "
-            "restore the file from a backup, or run "
-            f"`gircse collections delete {directory.name}` and index again"
-        ) from error
-
-
-def _config(values: Mapping[str, object]) -> CollectionConfig:
-    fingerprint, dim, created_at = values["fingerprint"], values["dim"], values["created_at"]
-    if not isinstance(fingerprint, dict) or not isinstance(dim, int) or dim < 1:
-        raise ValueError("'fingerprint' must be an object and 'dim' a number above 0")
-    if not isinstance(created_at, int | float):
-        raise ValueError("'created_at' must be a number")
-    return CollectionConfig(
-        id=str(values["id"]),
-        model=str(values["model"]),
-        dim=dim,
-        fingerprint=Fingerprint.from_dict(fingerprint),
-        created_at=float(created_at),
-    )

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from indexer.collection_config import DATABASE_FILE, read_config
 from indexer.database import Database
-from indexer.errors import IndexerError
+from indexer.errors import FormatVersionError, IndexerError
+from indexer.generations import Generations, read_generations
 from indexer.ledger import Ledger
 
 __all__ = ["CollectionSummary", "summarize"]
@@ -29,6 +30,7 @@ class CollectionSummary:
         states: number of files in each state of the ledger that occurs.
         modified_at: when it last changed, seconds since the epoch.
         problem: why it cannot be opened, with what to do; None when all is well.
+        generations: the one that is searched, and the one before it; None when they cannot be read.
     """
 
     name: str
@@ -40,14 +42,17 @@ class CollectionSummary:
     states: dict[str, int] = field(default_factory=dict)
     modified_at: float = 0.0
     problem: str | None = None
+    generations: Generations | None = None
 
 
 def summarize(directory: Path) -> CollectionSummary:
     """Return the summary of the collection in a directory; damage is told in ``problem``."""
     name, size = directory.name, _size_bytes(directory)
     try:
-        config = read_config(directory)
-        with closing(Database(directory / DATABASE_FILE, read_only=True)) as database:
+        generations = read_generations(directory)
+        content = generations.live.content_directory(directory)
+        config = read_config(directory, content)
+        with closing(_open(content / DATABASE_FILE)) as database:
             totals = Ledger(database).totals()
     except IndexerError as error:
         return CollectionSummary(name, 0, 0, size, "", None, problem=str(error))
@@ -60,7 +65,16 @@ def summarize(directory: Path) -> CollectionSummary:
         steps=config.steps,
         states=totals.states,
         modified_at=totals.modified_at or config.created_at,
+        generations=generations,
     )
+
+
+def _open(path: Path) -> Database:
+    """Open a database without changing it, unless an older version of the program made it."""
+    try:
+        return Database(path, read_only=True)
+    except FormatVersionError:
+        return Database(path)  # brings it up to date, where this user may write
 
 
 def _size_bytes(directory: Path) -> int:

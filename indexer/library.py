@@ -5,7 +5,6 @@ A collection appears whole or not at all, and disappears the same way.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -16,11 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from indexer.collection import Collection
-from indexer.collection_config import CONFIG_FILE, DATABASE_FILE, CollectionConfig
+from indexer.collection_config import ContentSettings, Identity, write_identity
 from indexer.collection_summary import CollectionSummary, summarize
-from indexer.database import Database
 from indexer.embedder import model_info
 from indexer.errors import CollectionNotFoundError, StorageError, UsageError
+from indexer.generation import make_content
+from indexer.generations import GenerationRecord, write_first
 from indexer.segments import disk_errors, sync_folder
 from indexer.write_lock import WriteLock
 
@@ -118,12 +118,12 @@ class Library:
         self._check_home()
         self._check_free(name)
         info = self._resolve(model) if isinstance(model, str) else model
-        config = CollectionConfig.new(
+        settings = ContentSettings.new(
             info,
             steps=_checked_steps(info, steps),
             chunking=chunking or ChunkingConfig(),
         )
-        self._make(name, config)
+        self._make(name, settings)
         return Collection(self._folder / name, resolve=self._resolve)
 
     def open_or_create(
@@ -207,7 +207,7 @@ class Library:
                 "differs in more than upper and lower case"
             )
 
-    def _make(self, name: str, config: CollectionConfig) -> None:
+    def _make(self, name: str, settings: ContentSettings) -> None:
         with disk_errors(self._folder, needed=0):
             self.home.mkdir(mode=0o700, parents=True, exist_ok=True)  # it holds private texts
             self._folder.mkdir(exist_ok=True)
@@ -216,10 +216,8 @@ class Library:
         try:
             with disk_errors(draft, needed=0):
                 draft.mkdir()
-                _write_json(draft / CONFIG_FILE, config.as_dict())
-            Database(draft / DATABASE_FILE).close()
+            _fill(draft, settings)
             with disk_errors(draft, needed=0):
-                sync_folder(draft)
                 self._publish(draft, name)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
@@ -252,12 +250,15 @@ def _checked_steps(info: ModelInfo, steps: int | None) -> int:
     return steps
 
 
-def _write_json(path: Path, values: dict[str, object]) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        json.dump(values, file, indent=2, ensure_ascii=False)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
+def _fill(draft: Path, settings: ContentSettings) -> None:
+    """Write an empty collection with one generation."""
+    identity = Identity.new()
+    first = GenerationRecord(1, "content-1", made_at=identity.created_at)
+    make_content(first.content_directory(draft), settings)
+    with disk_errors(draft, needed=0):
+        first.index_directory(draft).mkdir()
+    write_first(draft, first)
+    write_identity(draft, identity)
 
 
 def _age_s(path: Path) -> float:

@@ -86,13 +86,14 @@ def index_paths(
         collection.check_model(loaded.info)
         return loaded
 
-    writer = EmbeddingWriter(collection.archive, load, steps=collection.config.steps)
-    tally = Tally(writer, on_progress, on_outcome)
-    run = _Run(collection, paths, home or collection.home, writer, options, tally, should_stop)
-    if options.dry_run:
-        run.foresee()
-    else:
-        with collection.write_lock("indexing"):
+    # All of a run is in one generation, even if another process swaps it before the lock is ours.
+    with collection.using() if options.dry_run else collection.write_lock("indexing") as generation:
+        writer = EmbeddingWriter(generation.archive, load, steps=generation.config.steps)
+        tally = Tally(writer, on_progress, on_outcome)
+        run = _Run(collection, paths, home or collection.home, writer, options, tally, should_stop)
+        if options.dry_run:
+            run.foresee()
+        else:
             run.index()
     return tally.report(interrupted=run.interrupted, dry_run=options.dry_run)
 

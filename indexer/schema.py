@@ -99,5 +99,40 @@ _FIRST = (
     "CREATE VIRTUAL TABLE chunk_vocabulary USING fts5vocab('chunk_words', 'row')",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
+_INDEX_FILES = (
+    # Several indexes may be made over one database: which file of each belongs to it, and the
+    # change that it contains. An index is called after its folder; "." is the database's own.
+    """
+    CREATE TABLE index_files (
+        name TEXT PRIMARY KEY, token TEXT NOT NULL, change INTEGER NOT NULL
+    ) WITHOUT ROWID
+    """,
+    """
+    INSERT INTO index_files
+        SELECT '.', token.value, floor.value FROM state token, state floor
+        WHERE token.name = 'index_token' AND floor.name = 'change_floor' AND token.value != ''
+    """,
+    "DELETE FROM state WHERE name = 'index_token'",
+)
+
+# Tells that a byte of a document was altered; NULL for those stored before there was any.
+_DIGESTS = (
+    "ALTER TABLE documents ADD COLUMN content_sha256 BLOB",  # text, sections and chunks
+    "ALTER TABLE documents ADD COLUMN record_sha256 BLOB",  # the other columns, and that
+)
+
+_DOCUMENT_CHANGES = (
+    # In which order documents changed last, for what follows the database document by document
+    # (Qdrant). One row per document that there is or was; what was deleted has no document.
+    """
+    CREATE TABLE document_changes (
+        sequence INTEGER PRIMARY KEY AUTOINCREMENT,  -- grows with every change
+        document TEXT NOT NULL UNIQUE,
+        content INTEGER  -- sequence of its content's last change; null where that is this one
+    )
+    """,
+    "INSERT INTO document_changes (document) SELECT id FROM documents ORDER BY key",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _INDEX_FILES)
 """Entry n brings a database from version n to version n + 1."""

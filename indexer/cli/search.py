@@ -23,9 +23,10 @@ from indexer.errors import UsageError
 from indexer.settings import FusionMethod, Mode
 
 if TYPE_CHECKING:
+    from indexer.collection_searcher import CollectionSearcher
     from indexer.embedder import Embedder
     from indexer.library import Collection
-    from indexer.search import Searcher, SearchRequest, SearchResult
+    from indexer.search import SearchRequest, SearchResult
     from indexer.settings import LoadedSettings
 
 __all__ = ["EPILOG", "search"]
@@ -121,7 +122,7 @@ def search(  # noqa: PLR0913 - each argument is a flag of the command
     )
     request = _request(_query_text(query), loaded, offset=offset, where=where or [])
     name = loaded.settings.collection
-    with session.library(loaded).open(name) as target:
+    with session.library(loaded).open(name) as target, target.using():
         result = _searcher(target, loaded, session).search(request)
         states = file_states(target.ledger, [hit.document.id for hit in result.hits])
     write_hits(session.terminal, result, collection=name, format=format, states=states, full=full)
@@ -152,7 +153,7 @@ def _request(text: str, loaded: LoadedSettings, *, offset: int, where: list[str]
     )
 
 
-def _searcher(target: Collection, loaded: LoadedSettings, session: Session) -> Searcher:
+def _searcher(target: Collection, loaded: LoadedSettings, session: Session) -> CollectionSearcher:
     """Return what searches ``target``; a lexical search never touches a model."""
     settings = loaded.settings
     if settings.mode == "lexical":

@@ -31,18 +31,21 @@ def used_rows(connection: sqlite3.Connection, *, among: set[int] | None) -> set[
     return {row for (row,) in found}
 
 
-def accepted_index(connection: sqlite3.Connection) -> tuple[str, int]:
-    """Return token and change of the index file that belongs to the database."""
-    values = dict(
-        connection.execute(
-            "SELECT name, value FROM state WHERE name IN ('index_token', 'change_floor')"
-        ).fetchall()
+def accepted_index(connection: sqlite3.Connection, name: str) -> tuple[str, int]:
+    """Return token and change of the file of one index over this database; no token for none."""
+    found = connection.execute(
+        "SELECT token, change FROM index_files WHERE name = ?", (name,)
+    ).fetchone()
+    return found if found is not None else ("", 0)
+
+
+def accept_index(connection: sqlite3.Connection, name: str, *, token: str, change: int) -> None:
+    """Note which file of an index belongs to the database, and drop the changes that it contains.
+
+    Other indexes over the same database may be behind: they are then compared row by row.
+    """
+    connection.execute("INSERT OR REPLACE INTO index_files VALUES (?, ?, ?)", (name, token, change))
+    connection.execute(
+        "UPDATE state SET value = max(value, ?) WHERE name = 'change_floor'", (change,)
     )
-    return values["index_token"], values["change_floor"]
-
-
-def accept_index(connection: sqlite3.Connection, *, token: str, change: int) -> None:
-    """Note which index file belongs to the database, and drop what it already contains."""
-    connection.execute("UPDATE state SET value = ? WHERE name = 'index_token'", (token,))
-    connection.execute("UPDATE state SET value = ? WHERE name = 'change_floor'", (change,))
     connection.execute("DELETE FROM row_changes WHERE change <= ?", (change,))

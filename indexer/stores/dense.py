@@ -47,13 +47,15 @@ class DenseIndex:
     changed, as noted in ``row_changes``.
 
     Args:
-        directory: the collection's directory.
-        database: its database.
+        directory: the index's own folder, or that of the database.
+        database: the collection's.
         archive: its vectors.
     """
 
     def __init__(self, directory: Path, database: Database, archive: VectorArchive) -> None:
         self._file = IndexFile(directory)
+        # Several indexes may follow one database; each has a name there that moves along with both.
+        self._name = "." if directory == database.path.parent else directory.name
         self._database = database
         self._archive = archive
         self._lock = SharedLock()
@@ -139,7 +141,7 @@ class DenseIndex:
             # The database first: were it last, a killed process would leave a pair that looks
             # current and is not. The other way round the pair is refused and built anew.
             with self._database.write() as connection:
-                accept_index(connection, token=stamp.token, change=stamp.change)
+                accept_index(connection, self._name, token=stamp.token, change=stamp.change)
             self._file.replace(stamp)
             self._saved_change = change
             self.was_rebuilt = False
@@ -187,7 +189,7 @@ class DenseIndex:
     def _read_file(self) -> tuple[Any, int] | None:
         """Return the index with the change that it contains; None when none was ever written."""
         with self._database.read(committed=True) as connection:
-            token, change = accepted_index(connection)
+            token, change = accepted_index(connection, self._name)
         if not token:
             return None
         stamp = self._file.stamp()

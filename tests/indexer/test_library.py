@@ -234,7 +234,7 @@ def test_a_failed_creation_leaves_nothing(library, model, monkeypatch):
     def fail(path):
         raise StorageError("the disk is full")
 
-    monkeypatch.setattr("indexer.library.Database", fail)
+    monkeypatch.setattr("indexer.generation.Database", fail)
     with pytest.raises(StorageError):
         library.create("docs", model=model)
     assert entries(library.home / "collections") == []
@@ -247,8 +247,11 @@ def test_a_failed_creation_leaves_nothing(library, model, monkeypatch):
         (lambda path: (path / "collection.json").write_text("{"), "collection.json cannot be read"),
         (lambda path: (path / "collection.json").write_text("[]"), "it holds no object"),
         (lambda path: (path / "collection.json").write_text("{}"), "cannot be read"),
-        (lambda path: (path / "collection.db").unlink(), "collection.db is missing"),
-        (lambda path: (path / "collection.db").write_bytes(b"x" * 9999), "not a database"),
+        (lambda path: (path / "content-1/collection.db").unlink(), "collection.db is missing"),
+        (
+            lambda path: (path / "content-1/collection.db").write_bytes(b"x" * 9999),
+            "not a database",
+        ),
     ],
 )
 def test_damage_is_named_with_what_to_do_and_can_be_deleted(library, model, damage, message):
@@ -277,6 +280,7 @@ def test_a_newer_format_is_refused(library, model):
     library.create("docs", model=model).close()
     path = directory(library, "docs") / "collection.json"
     values = json.loads(path.read_text())
+    del values["sha256"]
     path.write_text(json.dumps({**values, "format_version": 99}))
     with pytest.raises(FormatVersionError, match=r"format 99.*upgrade"):
         library.open("docs")
@@ -300,7 +304,7 @@ def test_summaries_count_without_opening_the_store(library, model):
 
 
 def fill(collection: Collection, files: int) -> None:
-    entries = [FileEntry(Path(f"/{number}.md"), 1, 1) for number in range(files)]
+    entries = [FileEntry(f"/{number}.md", 1, 1) for number in range(files)]
     collection.ledger.queue(entries)
     for item in entries[:-1]:
         collection.ledger.finish(item.key, size=1, mtime_ns=1, sha256="aa", chunks=7)

@@ -214,9 +214,10 @@ def test_status_says_that_nothing_failed(indexed):
 
 
 def test_status_of_a_mismatched_collection_is_exit_code_four(indexed):
-    file = indexed.home / "collections" / "default" / "collection.json"
+    file = indexed.home / "collections" / "default" / "content-1" / "settings.json"
     stored = json.loads(file.read_text(encoding="utf-8"))
     stored["fingerprint"]["model"]["base"] = "sha256:of-other-weights"
+    del stored["sha256"]
     file.write_text(json.dumps(stored), encoding="utf-8")
 
     result = indexed("status")
@@ -230,6 +231,7 @@ def test_a_collection_of_a_newer_version_is_exit_code_four(indexed):
     file = indexed.home / "collections" / "default" / "collection.json"
     stored = json.loads(file.read_text(encoding="utf-8"))
     stored["format_version"] = 999
+    del stored["sha256"]
     file.write_text(json.dumps(stored), encoding="utf-8")
 
     for command in (["search", "x"], ["status"], ["show", "x"], ["documents", "list"]):

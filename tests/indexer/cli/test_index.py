@@ -13,7 +13,7 @@ from indexer.library import Library
 
 
 def rows(home: Path, collection: str = "default") -> list[tuple[str, str, int]]:
-    database = home / "collections" / collection / "collection.db"
+    database = home / "collections" / collection / "content-1" / "collection.db"
     connection = sqlite3.connect(database)
     try:
         found = connection.execute("SELECT source, state, chunks FROM files ORDER BY source")
@@ -174,9 +174,10 @@ def test_usage_errors_are_found_before_a_collection_is_made(gircse, arguments, s
 
 def test_another_model_or_step_count_is_refused_with_exit_code_four(gircse, notes, monkeypatch):
     gircse.ok("index", notes)
-    collection = gircse.home / "collections" / "default" / "collection.json"
+    collection = gircse.home / "collections" / "default" / "content-1" / "settings.json"
     stored = json.loads(collection.read_text(encoding="utf-8"))
     stored["fingerprint"]["model"]["base"] = "sha256:of-other-weights"
+    del stored["sha256"]
     collection.write_text(json.dumps(stored), encoding="utf-8")
 
     result = gircse("index", notes)

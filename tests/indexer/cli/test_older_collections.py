@@ -54,6 +54,6 @@ def test_new_collections_beside_them_are_refined(older, notes):
 
     assert older.json("collections", "show", "new")["steps"] == 5
     assert older.json("search", "old passport", "--collection", "new")["steps"] == 5
-    file = Path(older.home) / "collections" / "new" / "collection.json"
+    file = Path(older.home) / "collections" / "new" / "content-1" / "settings.json"
     stored = json.loads(file.read_text(encoding="utf-8"))
     assert stored["fingerprint"]["model"]["adapter"].startswith("sha256:")

@@ -199,7 +199,10 @@ def test_ctrl_c_ends_a_run_in_good_order_and_the_next_one_completes_it(tmp_path)
         start_new_session=True,
     )
     deadline = time.monotonic() + 60
-    while not any(home.glob("collections/default/vectors/*")) and time.monotonic() < deadline:
+    while (
+        not any(home.glob("collections/default/content-1/vectors/*"))
+        and time.monotonic() < deadline
+    ):
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)  # to the children too, as a terminal does
     stdout, stderr = process.communicate(timeout=60)

@@ -191,9 +191,10 @@ def test_files_that_changed_or_vanished_are_pointed_out(indexed, notes):
 
 
 def test_a_collection_of_another_model_is_refused_with_exit_code_four(indexed):
-    file = indexed.home / "collections" / "default" / "collection.json"
+    file = indexed.home / "collections" / "default" / "content-1" / "settings.json"
     stored = json.loads(file.read_text(encoding="utf-8"))
     stored["fingerprint"]["model"]["base"] = "sha256:of-other-weights"
+    del stored["sha256"]
     file.write_text(json.dumps(stored), encoding="utf-8")
 
     result = indexed("search", "passport")

@@ -1,0 +1,78 @@
+"""Answers queries on a collection whose generations may be swapped at any time.
+
+Each search runs in one generation from beginning to end, with that one's vectors, words and
+defaults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from indexer.errors import StorageError
+from indexer.live_generation import LiveGeneration
+from indexer.model_check import check_model
+from indexer.search import Searcher, SearchRequest, SearchResult
+
+if TYPE_CHECKING:
+    from indexer.embedder import Embedder
+    from indexer.generation import Generation
+
+__all__ = ["CollectionSearcher"]
+
+_MAX_ATTEMPTS = 20
+
+
+class CollectionSearcher:
+    """Answers requests on one collection; safe to share between threads if the embedder is.
+
+    Args:
+        live: the collection's live generation.
+        embedder: loads the model, or returns the loaded one; None allows lexical search only.
+        name: the collection, as messages name it.
+    """
+
+    def __init__(
+        self, live: LiveGeneration, embedder: Callable[[], Embedder] | None, *, name: str
+    ) -> None:
+        self._live = live
+        self._embedder = embedder
+        self._name = name
+
+    def search(self, request: SearchRequest) -> SearchResult:
+        """Return the hits of a request in the generation that is live when it begins.
+
+        Raises:
+            UsageError: the model does not define that many steps, or there is none to ask.
+            FingerprintMismatchError: the collection was rebuilt with another model than this
+                searcher's; the message says what to do.
+            StorageError: the collection's files cannot be read.
+        """
+        for _ in range(_MAX_ATTEMPTS):
+            with self._live.using() as generation:
+                try:
+                    return self._search(generation, request)
+                except StorageError:
+                    if not generation.is_gone:
+                        raise
+        raise StorageError(
+            f"collection {self._name!r} is being rebuilt faster than it can be searched; "
+            "try again in a moment"
+        )
+
+    def _search(self, generation: Generation, request: SearchRequest) -> SearchResult:
+        load = self._embedder
+
+        def fitting() -> Embedder:
+            assert load is not None
+            embedder = load()
+            check_model(generation.config, embedder.info, name=self._name)
+            return embedder
+
+        searcher = Searcher(
+            generation.store,
+            None if load is None else fitting,
+            generation.config.fingerprint,
+            defaults=generation.query_defaults(),
+        )
+        return searcher.search(request)
