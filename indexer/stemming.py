@@ -1,4 +1,4 @@
-"""A small FTS5 table in memory: stems words and finds them in passages exactly as the index does.
+"""Small FTS5 tables in memory: stem, count and find words exactly as the index does.
 
 Knows the tokenizer of ``indexer.schema``; nothing of what is stored.
 """
@@ -14,7 +14,7 @@ from functools import cache
 
 from indexer.schema import TOKENIZER
 
-__all__ = ["stems", "word_spans"]
+__all__ = ["count_terms", "stems", "word_spans"]
 
 # Marks that FTS5 sets around what matches: control characters, blanked out of the passages.
 _OPEN, _CLOSE = "\x01", "\x02"
@@ -31,6 +31,24 @@ def stems(words: Sequence[str]) -> list[str]:
             "SELECT doc, term FROM stems ORDER BY doc, offset DESC"
         ):
             found[position] = stem
+    return found
+
+
+def count_terms(
+    chunks: Sequence[tuple[str, str, str]],
+) -> list[dict[str, tuple[int, int, int]]]:
+    """Return how many times each term occurs in the context, text and pieces of each chunk."""
+    found: list[dict[str, tuple[int, int, int]]] = [{} for _ in chunks]
+    with _scratch() as connection:
+        connection.executemany(
+            "INSERT INTO chunks (rowid, context, text, pieces) VALUES (?, ?, ?, ?)",
+            [(position, *columns) for position, columns in enumerate(chunks)],
+        )
+        for position, term, *counts in connection.execute(
+            "SELECT doc, term, sum(col = 'context'), sum(col = 'text'), sum(col = 'pieces') "
+            "FROM chunk_terms GROUP BY doc, term"
+        ):
+            found[position][term] = (counts[0], counts[1], counts[2])
     return found
 
 
@@ -81,4 +99,8 @@ def _opened() -> tuple[sqlite3.Connection, threading.Lock]:
     atexit.register(connection.close)
     connection.execute(f'CREATE VIRTUAL TABLE passages USING fts5(text, tokenize = "{TOKENIZER}")')
     connection.execute("CREATE VIRTUAL TABLE stems USING fts5vocab(passages, 'instance')")
+    connection.execute(
+        f'CREATE VIRTUAL TABLE chunks USING fts5(context, text, pieces, tokenize = "{TOKENIZER}")'
+    )
+    connection.execute("CREATE VIRTUAL TABLE chunk_terms USING fts5vocab(chunks, 'instance')")
     return connection, threading.Lock()

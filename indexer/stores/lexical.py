@@ -7,18 +7,27 @@ inside a transaction of the caller.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import log
+from typing import Literal
 
 from indexer.stemming import stems
 from indexer.stores.base import Scored
 from indexer.stores.reading import chunk_count, json_text
-from indexer.words import Terms, terms
+from indexer.words import terms
 
-__all__ = ["score_words", "search_words"]
+__all__ = [
+    "CONTEXT_WEIGHT",
+    "Term",
+    "asked_terms",
+    "chosen_terms",
+    "score_words",
+    "search_words",
+    "telling_terms",
+]
 
-_CONTEXT_WEIGHT = 1.5
+CONTEXT_WEIGHT = 1.5
 """A word in title or headings counts this many times. nDCG@10 over four labelled sets: 0.574 with
 1.0, 0.578 with 1.5, 0.577 with 2.0."""
 
@@ -36,16 +45,25 @@ _COMMON_FROM = 1000
 """FTS5 gives a term in more than half of the chunks no weight. From so many chunks on such a term
 is a stop word of the collection: it is looked for only where there is nothing else."""
 
-_SCORE = f"-bm25(chunk_words, {_CONTEXT_WEIGHT}, 1.0, 1.0)"  # FTS5 makes better ones more negative
+_SCORE = f"-bm25(chunk_words, {CONTEXT_WEIGHT}, 1.0, 1.0)"  # FTS5 makes better ones more negative
 
 
 @dataclass(frozen=True, slots=True)
-class _Term:
-    """A term of a query that occurs in ``frequency`` chunks."""
+class Term:
+    """What a query asks for, once.
 
+    Args:
+        kind: a word, by its stem; a pair of neighbouring characters of text without spaces; or a
+            single character of such text, with which a pair begins.
+        token: the stem, pair or character.
+        phrase: the same as an FTS5 phrase.
+        repeats: how many times it counts.
+    """
+
+    kind: Literal["word", "pair", "character"]
+    token: str
     phrase: str
-    repeats: int
-    frequency: int
+    repeats: int = 1
 
 
 def search_words(
@@ -121,41 +139,66 @@ def _chunk_ids(connection: sqlite3.Connection, keys: Sequence[int]) -> dict[int,
     )
 
 
-def _expression(connection: sqlite3.Connection, text: str) -> str:
-    """Return the FTS5 expression for a query; empty when nothing in the collection can match."""
-    asked = _occurring(connection, terms(text))
-    total = chunk_count(connection)
-    telling = asked
-    if total >= _COMMON_FROM:
-        telling = [term for term in asked if term.frequency <= _COMMON_SHARE * total] or asked
-    # Rarity as in BM25, only for the choice: FTS5 weighs by itself.
-    telling.sort(key=lambda term: term.repeats * log((total + 1) / term.frequency), reverse=True)
-    return " OR ".join(
-        phrase for term in telling[:_MAX_TERMS] for phrase in [term.phrase] * term.repeats
-    )
-
-
-def _occurring(connection: sqlite3.Connection, asked: Terms) -> list[_Term]:
-    """Return those terms of a query that occur in some chunk, words of one stem as one."""
+def asked_terms(text: str) -> list[Term]:
+    """Return the terms of a query, words of one stem as one; whether they occur is not asked."""
+    asked = terms(text)
     words = list(asked.words)[:_MOST_WORDS]
     by_stem: dict[str, tuple[str, int]] = {}
     for word, stem in zip(words, stems(words), strict=True):
         first, repeats = by_stem.get(stem, (word, 0))
         by_stem[stem] = first, repeats + asked.words[word]
     pairs = [piece for piece in asked.pieces if len(piece) > 1][:_MOST_WORDS]
-    counts = _frequencies(connection, [*by_stem, *pairs])
     found = [
-        _Term(f'"{word}"', min(repeats, _MAX_REPEATS), counts[stem])
+        Term("word", stem, f'"{word}"', min(repeats, _MAX_REPEATS))
         for stem, (word, repeats) in by_stem.items()
-        if stem in counts
+        if stem
     ]
-    found += [_Term(f'pieces : "{pair}"', 1, counts[pair]) for pair in pairs if pair in counts]
-    # A character that stands alone begins some piece of every text in which it occurs; in how many
-    # chunks that is, nothing says at once.
+    found += [Term("pair", pair, f'pieces : "{pair}"') for pair in pairs]
+    # A character that stands alone begins some piece of every text in which it occurs.
     found += [
-        _Term(f'pieces : "{piece}" *', 1, frequency=1) for piece in asked.pieces if len(piece) == 1
+        Term("character", piece, f'pieces : "{piece}" *')
+        for piece in asked.pieces
+        if len(piece) == 1
     ]
     return found
+
+
+def telling_terms(frequencies: Mapping[Term, int], *, total: int) -> list[Term]:
+    """Return the terms to search for.
+
+    Args:
+        frequencies: for each term that occurs, in how many chunks.
+        total: how many chunks there are.
+    """
+    telling = dict(frequencies)
+    if total >= _COMMON_FROM:
+        rare = {term: count for term, count in telling.items() if count <= _COMMON_SHARE * total}
+        telling = rare or telling
+    # Rarity as in BM25, only for the choice: the search weighs by itself.
+    by_rarity = sorted(
+        telling, key=lambda term: term.repeats * log((total + 1) / telling[term]), reverse=True
+    )
+    return by_rarity[:_MAX_TERMS]
+
+
+def chosen_terms(connection: sqlite3.Connection, text: str) -> list[Term]:
+    """Return the terms of a query to search for; none when nothing in the collection can match."""
+    asked = asked_terms(text)
+    counts = _frequencies(connection, [term.token for term in asked if term.kind != "character"])
+    # In how many chunks a single character is, nothing says at once.
+    frequencies = {
+        term: 1 if term.kind == "character" else counts[term.token]
+        for term in asked
+        if term.kind == "character" or term.token in counts
+    }
+    return telling_terms(frequencies, total=chunk_count(connection))
+
+
+def _expression(connection: sqlite3.Connection, text: str) -> str:
+    """Return the FTS5 expression for a query; empty when nothing in the collection can match."""
+    return " OR ".join(
+        phrase for term in chosen_terms(connection, text) for phrase in [term.phrase] * term.repeats
+    )
 
 
 def _frequencies(connection: sqlite3.Connection, tokens: Sequence[str]) -> dict[str, int]:
