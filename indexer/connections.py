@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from indexer.errors import CollectionBusyError, FormatVersionError, StorageError
 from indexer.schema import APPLICATION_ID, MIGRATIONS
+from indexer.seal import break_seal
 from indexer.segments import free_space
 
 __all__ = ["BUSY_TIMEOUT_S", "connect", "sqlite_errors", "wal_file"]
@@ -186,6 +187,7 @@ def _enable_wal(connection: sqlite3.Connection, path: Path) -> None:
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
+        break_seal(path)
         # Another process may have migrated while this one waited.
         for number in range(_version(connection, path), len(MIGRATIONS)):
             for statement in MIGRATIONS[number]:

@@ -6,18 +6,24 @@ together. Knows nothing of what the tables mean.
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from indexer.connections import connect, sqlite_errors, wal_file
-from indexer.errors import StorageError
+from indexer.errors import IndexerError, StorageError
+from indexer.seal import break_seal, read_seal, set_seal
 
 __all__ = ["Database", "connect"]
+
+_SEALING_TIMEOUT_MS = 200  # a closing program waits no longer for others' searches to end
+
+logger = logging.getLogger(__name__)
 
 
 class Database:
@@ -39,7 +45,9 @@ class Database:
         self._stamp: tuple[int, int, int] | None = None
         self._file: tuple[int, int] | None = None
         self._closed = False
+        self._has_written = False
         self._writing = threading.Lock()
+        self._listeners: list[Callable[[], None]] = []
         self._thread = threading.local()
         with self._connection():
             pass  # fails now rather than at the first use
@@ -88,6 +96,8 @@ class Database:
             connection.execute("BEGIN IMMEDIATE")
             self._thread.writer = connection
             try:
+                break_seal(self.path)
+                self._has_written = True
                 yield connection
                 connection.execute("COMMIT")
             except BaseException:
@@ -97,9 +107,49 @@ class Database:
                 raise
             finally:
                 self._thread.writer = None
+        for listener in tuple(self._listeners):
+            listener()
+
+    def after_commit(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call ``listener`` after each transaction that this object commits, in the same thread.
+
+        What it raises reaches the writer, though all is kept: it should raise nothing.
+
+        Returns:
+            What ends it.
+        """
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def seal(self) -> bool:
+        """Write the checksum of the file beside it, valid until the next ``write()`` anywhere.
+
+        Reads the whole file. Returns whether there is a seal now; where others are just searching
+        or writing, or this user may not write, there is none.
+        """
+        if self.read_only:
+            return False
+        try:
+            if read_seal(self.path) is None:
+                connection = self._connect()
+                try:
+                    connection.execute(f"PRAGMA busy_timeout = {_SEALING_TIMEOUT_MS}")
+                    return set_seal(connection, self.path)
+                finally:
+                    connection.close()
+        except (OSError, ValueError, sqlite3.Error, IndexerError) as error:
+            logger.info("%s was not sealed: %s", self.path, error)
+            return False
+        return True
 
     def close(self) -> None:
-        """Close all connections; those in use, when they are given back. May be called twice."""
+        """Seal the file if it was written to, and close all connections; may be called twice.
+
+        Those in use are closed when they are given back.
+        """
+        if self._has_written and not self._closed:
+            self._has_written = False
+            self.seal()
         self._closed = True
         self._close_idle()
 

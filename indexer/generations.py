@@ -12,8 +12,6 @@ import re
 import shutil
 import uuid
 from collections.abc import Collection as Names
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from indexer.collection_config import (
@@ -27,6 +25,8 @@ from indexer.collection_config import (
     write_settings,
 )
 from indexer.errors import StorageError, UsageError
+from indexer.generation_record import FOLDER_NAME, ROOT_CONTENT, GenerationRecord, Generations
+from indexer.seal import seal_path
 from indexer.sealed_json import write_sealed
 from indexer.segments import disk_errors, sync_folder
 
@@ -46,71 +46,8 @@ __all__ = [
 
 POINTER_FILE = "generations.json"
 
-_ROOT_CONTENT = "."
-_OF_A_GENERATION = re.compile(r"(content|index)-(\d+)")
 _SWEPT = ".swept-"
 _ROOT_INDEX = ("index.faiss", "index.json", "index.lock", "index.faiss.damaged", "qdrant.json")
-
-
-@dataclass(frozen=True, slots=True)
-class GenerationRecord:
-    """What the pointer says of one generation.
-
-    Args:
-        number: grows from one to the next; 0 is what a collection of format 1 has in its own
-            directory.
-        content: name of its content's folder; ``"."`` is the collection's directory.
-        store: what searches it, ``"faiss"`` or ``"qdrant"``.
-        index: type of its index, as ``indexer.stores.index_types`` names it.
-        made_at: when it was made, seconds since the epoch.
-        measured: recall, latency and size as measured after it was built; None when they were not.
-        why: why this index type, in words; empty where nobody chose.
-    """
-
-    number: int
-    content: str
-    store: str = "faiss"
-    index: str = "flat"
-    made_at: float = 0.0
-    measured: Mapping[str, object] | None = None
-    why: str = ""
-
-    def __post_init__(self) -> None:
-        match = _OF_A_GENERATION.fullmatch(self.content)
-        if self.content != _ROOT_CONTENT and (match is None or match[1] != "content"):
-            raise ValueError(f"{self.content!r} is no folder of a content")
-        if self.number < 0 or (self.number == 0 and self.content != _ROOT_CONTENT):
-            raise ValueError(f"{self.number} cannot be the number of a generation")
-
-    def content_directory(self, directory: Path) -> Path:
-        """Return the folder of its content in a collection's directory."""
-        return directory / self.content
-
-    def index_directory(self, directory: Path) -> Path:
-        """Return the folder of its index in a collection's directory."""
-        return directory / f"index-{self.number}" if self.number else directory
-
-    def is_same(self, other: GenerationRecord) -> bool:
-        """Return whether both are about one generation, whatever was measured meanwhile."""
-        return (self.number, self.made_at) == (other.number, other.made_at)
-
-
-@dataclass(frozen=True, slots=True)
-class Generations:
-    """What the pointer says.
-
-    Args:
-        live: the generation that is searched.
-        previous: the one before it, to which ``rollback`` returns; None when there is none.
-    """
-
-    live: GenerationRecord
-    previous: GenerationRecord | None = None
-
-    @property
-    def all(self) -> tuple[GenerationRecord, ...]:
-        """Those that are kept, the live one first."""
-        return (self.live,) if self.previous is None else (self.live, self.previous)
 
 
 def read_generations(directory: Path) -> Generations:
@@ -122,10 +59,10 @@ def read_generations(directory: Path) -> Generations:
     """
     path = directory / POINTER_FILE
     if not path.exists() and read_identity(directory).format_version == 1:
-        return Generations(GenerationRecord(0, _ROOT_CONTENT))
+        return Generations(GenerationRecord(0, ROOT_CONTENT))
     values = read_values(path, directory.name)
     try:
-        return _generations(values)
+        return Generations.from_dict(values)
     except (ValueError, KeyError, TypeError) as error:
         raise unreadable(path, directory.name, error) from error
 
@@ -229,7 +166,7 @@ def sweep(directory: Path, *, keep: Names[str] = ()) -> list[str]:
     used = {record.content for record in kept}
     used |= {record.index_directory(directory).name for record in kept if record.number}
     unused = [path for path, _ in _folders(directory) if path.name not in {*used, *keep}]
-    if _ROOT_CONTENT not in used:
+    if ROOT_CONTENT not in used:
         unused += _root_content(directory)
     if all(record.number for record in kept):
         unused += [directory / name for name in _ROOT_INDEX]
@@ -241,50 +178,12 @@ def sweep(directory: Path, *, keep: Names[str] = ()) -> list[str]:
 
 def _folders(directory: Path) -> list[tuple[Path, re.Match[str]]]:
     with disk_errors(directory, needed=0), os.scandir(directory) as listing:
-        found = [(Path(item.path), _OF_A_GENERATION.fullmatch(item.name)) for item in listing]
+        found = [(Path(item.path), FOLDER_NAME.fullmatch(item.name)) for item in listing]
     return sorted((path, match) for path, match in found if match is not None)
 
 
-def _generations(values: Mapping[str, object]) -> Generations:
-    listed = values["generations"]
-    if not isinstance(listed, list):
-        raise ValueError("'generations' must be a list")
-    records = {record.number: record for record in map(_record, listed)}
-    live, previous = values["live"], values.get("previous")
-    for number in (live, previous):
-        if number is not None and number not in records:
-            raise ValueError(f"generation {number} is not listed")
-    if not isinstance(live, int):
-        raise ValueError("'live' must be a number")
-    return Generations(records[live], records[previous] if isinstance(previous, int) else None)
-
-
-def _record(values: object) -> GenerationRecord:
-    if not isinstance(values, dict):
-        raise ValueError("every generation must be an object")
-    known = {field.name for field in fields(GenerationRecord)}
-    record = GenerationRecord(**{name: values[name] for name in values if name in known})
-    is_right = (
-        isinstance(record.number, int)
-        and all(isinstance(text, str) for text in (record.store, record.index, record.why))
-        and isinstance(record.made_at, int | float)
-        and (record.measured is None or isinstance(record.measured, dict))
-    )
-    if not is_right:
-        raise ValueError(f"generation {record.number} has a value of the wrong kind")
-    return record
-
-
 def _write(directory: Path, generations: Generations) -> None:
-    previous = generations.previous
-    write_sealed(
-        directory / POINTER_FILE,
-        {
-            "live": generations.live.number,
-            "previous": None if previous is None else previous.number,
-            "generations": [asdict(record) for record in generations.all],
-        },
-    )
+    write_sealed(directory / POINTER_FILE, generations.as_dict())
 
 
 def _leave_format_1(directory: Path) -> None:
@@ -304,7 +203,7 @@ def _leave_format_1(directory: Path) -> None:
 def _root_content(directory: Path) -> list[Path]:
     names = [SETTINGS_FILE, "vectors", DATABASE_FILE]
     names += [f"{DATABASE_FILE}-{suffix}" for suffix in ("wal", "shm")]
-    return [directory / name for name in names]
+    return [*(directory / name for name in names), seal_path(directory / DATABASE_FILE)]
 
 
 def _remove(path: Path) -> bool:

@@ -132,7 +132,14 @@ _DOCUMENT_CHANGES = (
     )
     """,
     "INSERT INTO document_changes (document) SELECT id FROM documents ORDER BY key",
+    # Stamps of the last push to each Qdrant collection and of the one after it: where Qdrant has
+    # neither of them, it or this database is another one than before (a backup, say).
+    """
+    CREATE TABLE pushes (
+        target TEXT PRIMARY KEY, accepted TEXT NOT NULL, intended TEXT NOT NULL
+    ) WITHOUT ROWID
+    """,
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _INDEX_FILES)
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _INDEX_FILES, _DIGESTS, _DOCUMENT_CHANGES)
 """Entry n brings a database from version n to version n + 1."""

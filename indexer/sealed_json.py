@@ -13,7 +13,7 @@ from pathlib import Path
 
 from indexer.segments import disk_errors, sync_folder
 
-__all__ = ["read_sealed", "write_sealed"]
+__all__ = ["read_sealed", "sealed_text", "write_sealed"]
 
 _SEAL = "sha256"
 
@@ -28,7 +28,7 @@ def write_sealed(path: Path, values: Mapping[str, object]) -> None:
     Raises:
         StorageError: the disk is full or cannot be written; the previous file is untouched.
     """
-    text = json.dumps({**values, _SEAL: _seal(values)}, indent=2, ensure_ascii=False) + "\n"
+    text = sealed_text(values)
     draft = path.with_name(f"{path.name}.new")
     with disk_errors(path, needed=len(text)):
         with draft.open("w", encoding="utf-8") as stream:
@@ -37,6 +37,11 @@ def write_sealed(path: Path, values: Mapping[str, object]) -> None:
             os.fsync(stream.fileno())
         draft.replace(path)
         sync_folder(path.parent)
+
+
+def sealed_text(values: Mapping[str, object]) -> str:
+    """Return what ``write_sealed`` writes: equal values give equal text."""
+    return json.dumps({**values, _SEAL: _seal(values)}, indent=2, ensure_ascii=False) + "\n"
 
 
 def read_sealed(path: Path) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """Writes documents and chunks into the collection's database, whole documents at a time.
 
 Knows SQL and the values of ``indexer.documents``. Every function works inside a write transaction
-of the caller, and notes which archive rows indexes have to take in or let go.
+of the caller, and notes which archive rows and which documents indexes have to take in or let go.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Sequence
 
 from indexer.documents import Chunk, Document, Section
+from indexer.stores.digests import ChunkValues, content_digest, record_digest
 from indexer.stores.reading import json_text
 from indexer.words import pieces
 
@@ -33,9 +34,12 @@ def replace_document(
     """
     _check_content(document, chunks, rows)
     old_rows = _remove(connection, document.id)
+    sections = _sections_json(document.sections)
+    values = [_chunk_values(chunk) for chunk in chunks]
+    content = content_digest(document.text, sections, values)
     (key,) = connection.execute(
         "INSERT INTO documents (id, source, title, media_type, modified_at, size_bytes, chunks, "
-        "metadata) VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING key",
+        "metadata, content_sha256) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING key",
         (
             document.id,
             document.source,
@@ -45,21 +49,30 @@ def replace_document(
             size_bytes,
             len(chunks),
             json_text(dict(document.metadata)),
+            content,
         ),
     ).fetchone()
     connection.execute(
         "INSERT INTO document_texts VALUES (?, ?, ?)",
-        (key, zlib.compress(document.text.encode("utf-8")), _sections_json(document.sections)),
+        (key, zlib.compress(document.text.encode("utf-8")), sections),
     )
-    _insert_chunks(connection, key, chunks, rows)
+    _insert_chunks(connection, key, values, rows)
+    _seal_record(connection, document.id)
     _add_to_state(connection, "chunks", len(chunks))
     _note_change(connection, old_rows ^ set(rows))
+    _note_content(connection, [document.id])
 
 
 def set_modified_at(connection: sqlite3.Connection, document_id: str, modified_at: float) -> None:
     """Replace a document's modification time; indexes have nothing to take in."""
     connection.execute(
         "UPDATE documents SET modified_at = ? WHERE id = ?", (modified_at, document_id)
+    )
+    _seal_record(connection, document_id)
+    connection.execute(
+        "INSERT OR REPLACE INTO document_changes (document, content) "
+        "SELECT document, ifnull(content, sequence) FROM document_changes WHERE document = ?",
+        (document_id,),
     )
 
 
@@ -74,6 +87,7 @@ def delete_documents(connection: sqlite3.Connection, document_ids: Sequence[str]
         rows |= _remove(connection, document_id)
     if found:
         _note_change(connection, rows)
+        _note_content(connection, [document_id for (document_id,) in found])
     return len(found)
 
 
@@ -89,25 +103,44 @@ def _check_content(document: Document, chunks: Sequence[Chunk], rows: Sequence[i
             raise ValueError(f"{document.source}: chunk {chunk.id} is not the text at its offsets")
 
 
+def _chunk_values(chunk: Chunk) -> ChunkValues:
+    searched = pieces(f"{chunk.context}\n{chunk.text}")
+    return (chunk.id, chunk.start, chunk.end, chunk.page, chunk.context, chunk.text, searched)
+
+
 def _insert_chunks(
-    connection: sqlite3.Connection, document: int, chunks: Sequence[Chunk], rows: Sequence[int]
+    connection: sqlite3.Connection,
+    document: int,
+    chunks: Sequence[ChunkValues],
+    rows: Sequence[int],
 ) -> None:
     (last_key,) = connection.execute("SELECT ifnull(max(key), 0) FROM chunks").fetchone()
     keyed = list(enumerate(chunks, start=last_key + 1))
     connection.executemany(
         "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?)",
         [
-            (key, chunk.id, document, chunk.start, chunk.end, chunk.page, row)
-            for (key, chunk), row in zip(keyed, rows, strict=True)
+            (key, identity, document, start, end, page, row)
+            for (key, (identity, start, end, page, *_)), row in zip(keyed, rows, strict=True)
         ],
     )
     connection.executemany(
         "INSERT INTO chunk_words (rowid, context, text, pieces) VALUES (?, ?, ?, ?)",
-        [
-            (key, chunk.context, chunk.text, pieces(f"{chunk.context}\n{chunk.text}"))
-            for key, chunk in keyed
-        ],
+        [(key, *words) for key, (_, _, _, _, *words) in keyed],
     )
+
+
+def _seal_record(connection: sqlite3.Connection, document_id: str) -> None:
+    """Note the checksum of a document's record; one of before there were any keeps none."""
+    found = connection.execute(
+        "SELECT content_sha256, id, source, title, media_type, modified_at, size_bytes, metadata "
+        "FROM documents WHERE id = ? AND content_sha256 IS NOT NULL",
+        (document_id,),
+    ).fetchone()
+    if found is not None:
+        connection.execute(
+            "UPDATE documents SET record_sha256 = ? WHERE id = ?",
+            (record_digest(*found), document_id),
+        )
 
 
 def _remove(connection: sqlite3.Connection, document_id: str) -> set[int]:
@@ -129,6 +162,13 @@ def _note_change(connection: sqlite3.Connection, rows: set[int]) -> None:
     connection.executemany(
         "INSERT INTO row_changes SELECT value, ? FROM state WHERE name = 'change'",
         [(row,) for row in sorted(rows)],
+    )
+
+
+def _note_content(connection: sqlite3.Connection, document_ids: Sequence[str]) -> None:
+    connection.executemany(
+        "INSERT OR REPLACE INTO document_changes (document) VALUES (?)",
+        [(document_id,) for document_id in document_ids],
     )
 
 
