@@ -36,6 +36,7 @@ __all__ = [
     "Generations",
     "next_number",
     "pointer_stamp",
+    "previous_generation",
     "publish",
     "read_generations",
     "rollback",
@@ -110,6 +111,21 @@ def publish(directory: Path, record: GenerationRecord) -> Generations:
     return after
 
 
+def previous_generation(directory: Path) -> GenerationRecord:
+    """Return the generation to which ``rollback`` would return.
+
+    Raises:
+        UsageError: there is none.
+    """
+    previous = read_generations(directory).previous
+    if previous is None:
+        raise UsageError(
+            f"collection {directory.name!r} has no previous generation to return to; the next "
+            f"`gircse reindex {directory.name}` keeps the present one as the previous"
+        )
+    return previous
+
+
 def rollback(directory: Path) -> Generations:
     """Make the previous generation live in one step, and the live one the previous.
 
@@ -119,13 +135,7 @@ def rollback(directory: Path) -> Generations:
         UsageError: there is no previous generation.
         StorageError: the pointer cannot be written; nothing changed.
     """
-    before = read_generations(directory)
-    if before.previous is None:
-        raise UsageError(
-            f"collection {directory.name!r} has no previous generation to return to; `gircse "
-            f"reindex {directory.name}` makes a new one and keeps the present one as the previous"
-        )
-    after = Generations(before.previous, before.live)
+    after = Generations(previous_generation(directory), read_generations(directory).live)
     _write(directory, after)
     return after
 
