@@ -175,6 +175,21 @@ class VectorArchive:
             damaged.append(DamagedRows(path, next_row, recorded - 1, "no checksum was recorded"))
         return damaged
 
+    def header_faults(self) -> list[tuple[Path, str]]:
+        """Return the files whose headers are not those that were written, with what is wrong."""
+        with self._database.read() as connection:
+            recorded = _row_count(connection)
+        faults = []
+        for first_row in range(0, recorded, SEGMENT_ROWS):
+            count = min(recorded - first_row, SEGMENT_ROWS)
+            try:
+                fault = self._segments.header_fault(first_row, count, dim=self.dim)
+            except StorageError as error:
+                fault = str(error)
+            if fault:
+                faults.append((self._segments.path(first_row), fault))
+        return faults
+
     def close(self) -> None:
         """Close the files; may be called twice, and reading opens them again."""
         self._segments.close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import shutil
 import threading
 import weakref
@@ -30,6 +31,7 @@ SEGMENT_ROWS = 65_536
 """Vectors per file."""
 
 _HEADER_BYTES = 128
+_STATED_ROWS = re.compile(rb"'shape': \((\d{1,18}), ")
 _LARGEST_READ = 64 * 2**20  # bytes per system call, and so held twice
 
 
@@ -96,6 +98,30 @@ class Segments:
                 yield part
                 offset += len(part)
                 remaining -= len(part)
+
+    def header_fault(self, first_row: int, count: int, *, dim: int) -> str:
+        """Return what is wrong with the header of a file; nothing when all is well.
+
+        Args:
+            first_row: the first row of the file.
+            count: how many rows of it are recorded; a killed writer may have left more.
+            dim: width of the rows.
+
+        Raises:
+            StorageError: the file is missing or cannot be read.
+        """
+        path = self.path(first_row)
+        with disk_errors(path, needed=0):
+            reader = self._reader(first_row // SEGMENT_ROWS, path)
+            header = os.pread(reader.descriptor, _HEADER_BYTES, 0)
+            size = os.fstat(reader.descriptor).st_size
+        stated = _STATED_ROWS.search(header)
+        rows = int(stated[1]) if stated is not None else -1
+        if header != _header(rows, dim):
+            return "its header is not the one that was written"
+        if not count <= rows <= (size - _HEADER_BYTES) // (dim * 4):
+            return f"its header promises {rows:,} rows, {count:,} are recorded"
+        return ""
 
     def close(self) -> None:
         """Close the files; may be called twice, and reading opens them again."""

@@ -190,6 +190,32 @@ def test_one_flipped_bit_is_found_with_file_and_rows(
 
 
 @pytest.mark.usefixtures("small_segments")
+@pytest.mark.parametrize("position", range(128))
+def test_one_flipped_bit_of_a_header_is_found(
+    archive: VectorArchive, tmp_path: Path, position: int
+) -> None:
+    archive.append(keys(15), unit(15))
+    assert archive.header_faults() == []
+    file = tmp_path / "vectors" / "00000.npy"
+    content = bytearray(file.read_bytes())
+    content[position] ^= 1
+    file.write_bytes(content)
+    archive.close()
+
+    assert [path for path, _ in archive.header_faults()] == [file]
+    assert archive.verify() == []
+
+
+def test_a_header_may_promise_rows_of_a_writer_that_was_killed(
+    archive: VectorArchive, tmp_path: Path
+) -> None:
+    archive.append(keys(4), unit(4))
+    list(segments.Segments(tmp_path / "vectors").write(4, unit(5, seed=1)))
+    assert archive.header_faults() == []
+    archive.append(keys(1, prefix="later"), unit(1, seed=2))
+    assert archive.header_faults() == []
+
+
 def test_a_missing_and_a_cut_off_file_are_named(archive: VectorArchive, tmp_path: Path) -> None:
     archive.append(keys(30), unit(30))
     archive.close()
