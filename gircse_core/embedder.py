@@ -313,7 +313,7 @@ def _checked(texts: Sequence[str]) -> Sequence[str]:
 
 
 def _load(spec: ModelSpec, placement: Placement) -> tuple[Backbone[Any], Backbone[Any]]:
-    """Return the backbones for queries and for documents; one object where the types agree."""
+    """Return the backbones for queries and for documents; one object where nothing differs."""
     if spec.base_sha256 is not None:
         check_sha256(spec.base / "model.safetensors", spec.base_sha256)
     device, dtype = placement.device, placement.query_dtype
@@ -322,7 +322,8 @@ def _load(spec: ModelSpec, placement: Placement) -> tuple[Backbone[Any], Backbon
             spec.config, spec.base, adapter=spec.adapter, device=device, dtype=dtype
         )
         same = placement.document_dtype == dtype
-        return encoder, encoder if same else encoder.to(device, placement.document_dtype)
+        documents = encoder if same else encoder.to(device, placement.document_dtype)
+        return encoder.for_queries(), documents
     # Here, not above: transformers takes seconds to import, and the small default needs none of it.
     from gircse_core.backbones.causal import CausalBackbone
 

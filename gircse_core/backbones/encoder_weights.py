@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ ADAPTED: Mapping[str, tuple[str, int | None]] = {
 }
 
 # What else an adapter file may hold, in the order of StepWeights.
-STEP_TENSORS = ("step_embeddings", "readout", "head_tokens")
+STEP_TENSORS = ("step_embeddings", "query_embedding", "readout", "head_tokens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,12 +168,15 @@ class StepWeights:
 
     Args:
         embeddings: (S, H), one added to each soft token; steps beyond S take the last.
+        query: (H,), added to the soft tokens of queries as well, so that they may be refined
+            otherwise than documents.
         readout: (H, H), applied to every soft token's state before it is pooled.
         tokens: (U,) int64 ids of the tokens that soft tokens are made of; None for all V.
         words: (U, H), their input embeddings.
     """
 
     embeddings: torch.Tensor | None = None
+    query: torch.Tensor | None = None
     readout: torch.Tensor | None = None
     tokens: torch.Tensor | None = None
     words: torch.Tensor | None = None
@@ -182,6 +185,7 @@ class StepWeights:
         """Return a copy elsewhere or in another type; ids stay integers."""
         return StepWeights(
             embeddings=None if self.embeddings is None else self.embeddings.to(device, dtype),
+            query=None if self.query is None else self.query.to(device, dtype),
             readout=None if self.readout is None else self.readout.to(device, dtype),
             tokens=None if self.tokens is None else self.tokens.to(device),
             words=None if self.words is None else self.words.to(device, dtype),
@@ -283,25 +287,30 @@ def _step_weights(
     weights: EncoderWeights, adapter: Mapping[str, torch.Tensor], origin: Path
 ) -> StepWeights:
     vocabulary, hidden = weights.words.shape
-    embeddings, readout, tokens = (adapter.get(name) for name in STEP_TENSORS)
+    embeddings, query, readout, tokens = (adapter.get(name) for name in STEP_TENSORS)
     if embeddings is not None and (embeddings.ndim != 2 or embeddings.shape[1] != hidden):
         raise ModelIntegrityError(
             f"{origin}: step_embeddings has shape {tuple(embeddings.shape)}; expected "
             f"(S, {hidden})."
         )
+    if query is not None and query.shape != (hidden,):
+        raise ModelIntegrityError(
+            f"{origin}: query_embedding has shape {tuple(query.shape)}; expected ({hidden},)."
+        )
     if readout is not None and readout.shape != (hidden, hidden):
         raise ModelIntegrityError(
             f"{origin}: readout has shape {tuple(readout.shape)}; expected ({hidden}, {hidden})."
         )
+    added = StepWeights(_like(embeddings, weights), _like(query, weights), _like(readout, weights))
     if tokens is None:
-        return StepWeights(_like(embeddings, weights), _like(readout, weights))
+        return added
     inside = tokens.ndim == 1 and len(tokens) > 0 and not tokens.is_floating_point()
     if not inside or int(tokens.min()) < 0 or int(tokens.max()) >= vocabulary:
         raise ModelIntegrityError(
             f"{origin}: head_tokens must be a list of token ids from 0 to {vocabulary - 1}."
         )
     ids = tokens.to(weights.words.device, torch.int64)
-    return StepWeights(_like(embeddings, weights), _like(readout, weights), ids, weights.words[ids])
+    return replace(added, tokens=ids, words=weights.words[ids])
 
 
 def _like(tensor: torch.Tensor | None, weights: EncoderWeights) -> torch.Tensor | None:

@@ -2,7 +2,8 @@
 
 The prompt is read once, bidirectionally, and its keys and values are kept; soft tokens attend to
 them and to each other causally. K = 0 is the encoder's own pooled vector, exactly. An adapter
-changes the generated positions only, so the prompt path stays the base encoder's.
+changes the generated positions only, so the prompt path stays the base encoder's. Queries may be
+refined otherwise than documents (``for_queries``); what both are refined from is one reading.
 
 Soft tokens are read from the running embedding through the tied input embeddings: read from a raw
 soft-token state instead, training drives the head to one constant token.
@@ -11,7 +12,7 @@ soft-token state instead, training drives the head to one constant token.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -127,6 +128,16 @@ class PrefixEncoder:
         shared = self.step_weights is self.prompt_weights
         steps = prompt if shared else self.step_weights.to(device, dtype)
         return PrefixEncoder(self.config, self.sizes, prompt=prompt, steps=steps)
+
+    def for_queries(self) -> PrefixEncoder:
+        """Return the model as queries run through it; the weights are shared, not copied."""
+        added = self.step_weights.steps
+        if added.query is None:
+            return self
+        alone = torch.zeros_like(added.query)[None]  # (1, H)
+        table = (alone if added.embeddings is None else added.embeddings) + added.query
+        steps = replace(self.step_weights, steps=replace(added, embeddings=table))
+        return PrefixEncoder(self.config, self.sizes, prompt=self.prompt_weights, steps=steps)
 
     @property
     def device(self) -> torch.device:

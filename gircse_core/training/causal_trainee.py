@@ -102,8 +102,13 @@ class CausalTrainee:
         """Return the token ids of each prompt, cut at the training's limit."""
         return self._tokenizer.encode(prompts)
 
-    def encode(self, rows: Sequence[Sequence[int]], *, steps: int) -> torch.Tensor:
-        """Return (S, N, D) unit vectors of steps 1 to ``steps`` with their graph."""
+    def encode(
+        self, rows: Sequence[Sequence[int]], *, steps: int, queries: int = 0
+    ) -> torch.Tensor:
+        """Return (S, N, D) unit vectors of steps 1 to ``steps`` with their graph.
+
+        It knows queries by their prompt alone.
+        """
         with self._dropout():
             return self._run(rows, steps)
 
@@ -128,7 +133,7 @@ class CausalTrainee:
         )
 
     def encode_anchored(
-        self, rows: Sequence[Sequence[int]], *, steps: int
+        self, rows: Sequence[Sequence[int]], *, steps: int, queries: int = 0
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Refuse, as ``set_anchor`` has."""
         raise RuntimeError("a causal model has no anchor")
@@ -234,6 +239,8 @@ def _check_options(config: TrainingConfig) -> None:
     named = dict(config.conventions)
     if config.step_embeddings:
         named["step_embeddings"] = True
+    if config.query_embedding:
+        named["query_embedding"] = True
     if config.readout != "none":
         named["readout"] = config.readout
     if named:

@@ -56,11 +56,11 @@ _RANGES: tuple[tuple[tuple[str, ...], float, float | None], ...] = (
     (("max_length",), 8, None),
     (("forward_tokens",), 64, None),
     (("seed",), 0, 2**31),
-    (("hard_negatives", "source_cap", "cross_step_pairs", "head_words"), 0, None),
+    (("hard_negatives", "source_cap", "cross_step_pairs", "head_words", "anchor_length"), 0, None),
     (("other_rate", "weight_decay", "clip_norm", "source_exponent"), 0, None),
     (("regulariser_weight", "cross_step_weight", "distillation_weight"), 0, None),
     (("anchor_weight", "anchor_rare", "anchor_lexical"), 0, None),
-    (("warmup", "teacher_dense_weight"), 0, 1),
+    (("warmup", "teacher_dense_weight", "anchor_whitening"), 0, 1),
     (("dropout", "average_decay"), 0, 0.99999),
 )
 
@@ -101,7 +101,9 @@ class TrainingConfig:
         alpha: their updates are scaled by alpha / r.
         dropout: on the input of the low-rank adapters; causal models only.
         step_embeddings: train a vector for each step that is added to its soft token; prefix
-            encoders only, as the two below.
+            encoders only, as the three below.
+        query_embedding: train a vector that is added to the soft tokens of queries, so that they
+            are refined otherwise than documents.
         readout: train a map of the soft tokens' states before they are pooled: ``identity`` and
             ``zero`` say what it starts as (with zero, every step starts as step 0).
         head_words: make soft tokens of that many words, the most frequent content words of the
@@ -124,6 +126,9 @@ class TrainingConfig:
             prefix encoder and the pooling ``residual_sum``.
         anchor_rare: weight of rare tokens' states in the anchor.
         anchor_lexical: weight of rare tokens' input embeddings in it.
+        anchor_length: tokens from which on a document is moved by both weights in full, a shorter
+            one in proportion; 0 moves all alike. Queries always are moved in full.
+        anchor_whitening: how far the anchors are whitened; 0 not at all, 1 completely.
         anchor_steps: the step that is to have arrived there.
         checkpoint_every: updates between checkpoints.
         keep_checkpoints: how many of the latest are kept.
@@ -160,6 +165,7 @@ class TrainingConfig:
     alpha: float | None = None
     dropout: float | None = None
     step_embeddings: bool = False
+    query_embedding: bool = False
     readout: Readout = "none"
     head_words: int = 0
 
@@ -178,6 +184,8 @@ class TrainingConfig:
     anchor_weight: float = 0.0
     anchor_rare: float = 0.4
     anchor_lexical: float = 0.3
+    anchor_length: int = 0
+    anchor_whitening: float = 0.0
     anchor_steps: int = 8
 
     checkpoint_every: int = 100

@@ -155,11 +155,11 @@ class TrainingLoop:
         prompts = [query_prompt(model, text) for text in batch.queries]
         prompts += [document_prompt(model, text) for text in batch.passages]
         rows = self._trainee.tokens(prompts)
-        steps, anchors = self._config.steps, None
+        steps, count, anchors = self._config.steps, len(batch.queries), None
         if self._config.anchor_weight:
-            embeddings, anchors = self._trainee.encode_anchored(rows, steps=steps)
+            embeddings, anchors = self._trainee.encode_anchored(rows, steps=steps, queries=count)
         else:
-            embeddings = self._trainee.encode(rows, steps=steps)  # (S, B + P, D)
+            embeddings = self._trainee.encode(rows, steps=steps, queries=count)  # (S, B + P, D)
         has_zero = model.min_steps == 0
         teacher = None
         if self._config.distillation_weight:
@@ -168,7 +168,7 @@ class TrainingLoop:
                 if has_zero
                 else self._trainee.base_embeddings(rows, steps=self._config.steps)
             )
-            teacher = self._teacher(base, rows, len(batch.queries))
+            teacher = self._teacher(base, rows, count)
         loss = batch_loss(embeddings, batch, self._config, has_zero=has_zero, teacher=teacher)
         if anchors is None:
             return loss

@@ -98,15 +98,17 @@ class PrefixTrainee:
         """Return the token ids of each prompt, cut at the training's limit."""
         return self._tokenizer.encode(prompts)
 
-    def encode(self, rows: Sequence[Sequence[int]], *, steps: int) -> torch.Tensor:
+    def encode(
+        self, rows: Sequence[Sequence[int]], *, steps: int, queries: int = 0
+    ) -> torch.Tensor:
         """Return (S, N, D) unit vectors of steps 0 to ``steps`` with their graph."""
-        return self._encode(rows, steps, None)
+        return self._encode(rows, steps, queries, None)
 
     def encode_anchored(
-        self, rows: Sequence[Sequence[int]], *, steps: int
+        self, rows: Sequence[Sequence[int]], *, steps: int, queries: int = 0
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return what ``encode`` does, and the (N, D) anchors, from one reading of the prompts."""
-        both = self._encode(rows, steps, self._anchor)  # (S + 1, N, D)
+        both = self._encode(rows, steps, queries, self._anchor)  # (S + 1, N, D)
         return both[:-1], both[-1]
 
     def set_anchor(
@@ -125,13 +127,34 @@ class PrefixTrainee:
             self.base_embeddings(sample, steps=0).mean(dim=0),
             rare=config.anchor_rare,
             lexical=config.anchor_lexical,
+            full_length=config.anchor_length,
         )
+        if config.anchor_whitening:
+            with torch.no_grad():
+                vectors = self._encode_part(self._base, sample, 0, self._anchor, False)[-1]
+            self._anchor.whiten(vectors, strength=config.anchor_whitening)
 
     def _encode(
-        self, rows: Sequence[Sequence[int]], steps: int, anchor: Anchor | None
+        self, rows: Sequence[Sequence[int]], steps: int, queries: int, anchor: Anchor | None
     ) -> torch.Tensor:
-        encoder = PrefixEncoder.adapted(self._base, self._scaled(self.tensors) | self.fixed)
+        """Return (S, N, D), and the anchors as one more row of S where there are any."""
+        documents = PrefixEncoder.adapted(self._base, self._scaled(self.tensors) | self.fixed)
+        parts = []
+        if queries:
+            encoder = documents.for_queries()
+            parts.append(self._encode_part(encoder, rows[:queries], steps, anchor, True))
+        if len(rows) > queries:
+            parts.append(self._encode_part(documents, rows[queries:], steps, anchor, False))
+        return torch.cat(parts, dim=1)
 
+    def _encode_part(
+        self,
+        encoder: PrefixEncoder,
+        rows: Sequence[Sequence[int]],
+        steps: int,
+        anchor: Anchor | None,
+        are_queries: bool,
+    ) -> torch.Tensor:
         def forward(batch: TokenBatch) -> torch.Tensor:
             ids, mask = batch.input_ids.to(self.device), batch.attention_mask.to(self.device)
             prefix = encoder.prefill(ids, mask)
@@ -141,7 +164,8 @@ class PrefixTrainee:
             if anchor is None:
                 return embeddings
             assert prefix.states is not None
-            return torch.cat([embeddings, anchor.vectors(ids, mask, prefix.states)[None]])
+            anchors = anchor.vectors(ids, mask, prefix.states, are_queries=are_queries)
+            return torch.cat([embeddings, anchors[None]])
 
         return run_in_groups(
             rows, self._tokenizer, forward, max_tokens=self._training.forward_tokens
@@ -234,6 +258,8 @@ def initial_tensors(sizes: EncoderConfig, config: TrainingConfig) -> dict[str, t
             tensors[f"{stem}.lora_B"] = torch.zeros(rows, config.rank)
     if config.step_embeddings:
         tensors["step_embeddings"] = torch.zeros(config.steps, hidden)
+    if config.query_embedding:
+        tensors["query_embedding"] = torch.zeros(hidden)
     if config.readout != "none":
         start = torch.eye(hidden) if config.readout == "identity" else torch.zeros(hidden, hidden)
         tensors["readout"] = start

@@ -49,11 +49,14 @@ class Trainee(Protocol):
     def tokens(self, prompts: Sequence[str]) -> list[list[int]]:
         """Return the token ids of each prompt, cut at the training's limit."""
 
-    def encode(self, rows: Sequence[Sequence[int]], *, steps: int) -> torch.Tensor:
+    def encode(
+        self, rows: Sequence[Sequence[int]], *, steps: int, queries: int = 0
+    ) -> torch.Tensor:
         """Return (S, N, D) unit vectors of N token rows with their graph.
 
-        S counts the steps from the model's smallest (0 where it is defined) to ``steps``; the
-        vector of step 0 needs no gradient.
+        The first ``queries`` rows are queries, the others documents. S counts the steps from the
+        model's smallest (0 where it is defined) to ``steps``; the vector of step 0 needs no
+        gradient.
         """
 
     def base_embeddings(self, rows: Sequence[Sequence[int]], *, steps: int) -> torch.Tensor:
@@ -69,7 +72,7 @@ class Trainee(Protocol):
         """
 
     def encode_anchored(
-        self, rows: Sequence[Sequence[int]], *, steps: int
+        self, rows: Sequence[Sequence[int]], *, steps: int, queries: int = 0
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return what ``encode`` does, and (N, D) where refinement should take each text."""
 

@@ -243,6 +243,15 @@ StepEmbeddings = Annotated[
         rich_help_panel=_RATES,
     ),
 ]
+QueryEmbedding = Annotated[
+    bool | None,
+    typer.Option(
+        "--query-embedding",
+        help="Train a vector that marks queries; prefix encoders only.",
+        show_default=False,
+        rich_help_panel=_RATES,
+    ),
+]
 Readout = Annotated[
     Literal["none", "identity", "zero"] | None,
     typer.Option(
@@ -403,6 +412,24 @@ AnchorLexical = Annotated[
         metavar="X",
         help="Weight of rare tokens' input embeddings in it.",
         show_default="0.3",
+        rich_help_panel=_LOSS,
+    ),
+]
+AnchorLength = Annotated[
+    int | None,
+    typer.Option(
+        metavar="TOKENS",
+        help="Move shorter documents less, in proportion; 0 moves all alike.",
+        show_default="0",
+        rich_help_panel=_LOSS,
+    ),
+]
+AnchorWhitening = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SHARE",
+        help="Shrink what texts vary in much; 0 not at all, 1 to the same for all directions.",
+        show_default="0",
         rich_help_panel=_LOSS,
     ),
 ]

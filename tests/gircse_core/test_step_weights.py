@@ -24,6 +24,7 @@ def adapter() -> dict[str, torch.Tensor]:
     generator = torch.Generator().manual_seed(3)
     tensors = models.random_adapter(layers=3, hidden=32, inner=64)
     tensors["step_embeddings"] = torch.randn(2, 32, generator=generator)
+    tensors["query_embedding"] = torch.randn(32, generator=generator)
     tensors["readout"] = torch.randn(32, 32, generator=generator) / 6
     tensors["head_tokens"] = torch.arange(5, 105, 2)
     return tensors
@@ -68,14 +69,36 @@ def test_the_cached_loop_equals_the_oracle(folder):
         torch.testing.assert_close(own, expected, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("name", ["step_embeddings", "readout", "head_tokens"])
+@pytest.mark.parametrize("name", ["step_embeddings", "query_embedding", "readout", "head_tokens"])
 def test_every_part_changes_refined_vectors_and_none_the_start(name, base, adapter, tmp_path):
     less = {key: tensor for key, tensor in adapter.items() if key != name}
     whole = GircseEmbedder(str(models.write_prefix_model(tmp_path / "whole", base, adapter)))
     partial = GircseEmbedder(str(models.write_prefix_model(tmp_path / "part", base, less)))
     for steps, same in ((0, True), (3, False)):
-        one, other = (e.embed_documents(models.TEXTS, steps) for e in (whole, partial))
+        one, other = (e.embed_queries(models.TEXTS, steps) for e in (whole, partial))
         assert np.allclose(one, other, atol=1e-5) is same
+
+
+@pytest.mark.parametrize("with_steps", [True, False])
+def test_queries_are_refined_otherwise_from_the_same_start(with_steps, base, adapter, tmp_path):
+    kept = {
+        name: tensor for name, tensor in adapter.items() if with_steps or name != "step_embeddings"
+    }
+    folder = models.write_prefix_model(tmp_path / "model", base, kept)
+    embedder = GircseEmbedder(str(folder), dtype="float32")
+    for steps, same in ((0, True), (3, False)):
+        queries = embedder.embed_queries(models.TEXTS, steps)
+        documents = embedder.embed_documents(models.TEXTS, steps)
+        assert np.allclose(queries, documents, atol=1e-5) is same
+    table = kept.get("step_embeddings", torch.zeros(1, 32))
+    moved = kept | {"step_embeddings": table + kept["query_embedding"]}
+    del moved["query_embedding"]
+    folder = models.write_prefix_model(tmp_path / "moved", base, moved)
+    other = GircseEmbedder(str(folder), dtype="float32")
+    expected = other.embed_documents(models.TEXTS, 3)
+    assert np.allclose(embedder.embed_queries(models.TEXTS, 3), expected, atol=1e-5)
+    refined = list(embedder.refine(models.TEXTS[0], 3))
+    assert np.allclose(refined[-1].vector, expected[0], atol=1e-5)
 
 
 def test_the_weights_of_a_sum_of_steps_fall_and_stay_bounded():
@@ -106,6 +129,7 @@ def test_soft_tokens_are_made_of_the_chosen_words_alone(folder, adapter):
     ("name", "tensor", "message"),
     [
         ("step_embeddings", torch.zeros(2, 31), r"step_embeddings has shape \(2, 31\)"),
+        ("query_embedding", torch.zeros(31), r"query_embedding has shape \(31,\)"),
         ("readout", torch.zeros(32, 31), r"readout has shape \(32, 31\)"),
         ("head_tokens", torch.tensor([1, 10**6]), "head_tokens must be a list of token ids"),
         ("head_tokens", torch.tensor([-1]), "head_tokens must be a list of token ids"),

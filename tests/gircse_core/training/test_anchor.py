@@ -21,7 +21,12 @@ CENTRE = torch.zeros(6)
 
 def _vectors(rare: float, lexical: float, states: torch.Tensor) -> torch.Tensor:
     anchor = Anchor(STATISTICS, WORDS, CENTRE, rare=rare, lexical=lexical)
-    return anchor.vectors(torch.tensor([ROWS[0]]), torch.ones(1, 4, dtype=torch.int64), states)
+    return _of_row(anchor, states)
+
+
+def _of_row(anchor: Anchor, states: torch.Tensor, *, are_queries: bool = False) -> torch.Tensor:
+    mask = torch.ones(1, 4, dtype=torch.int64)
+    return anchor.vectors(torch.tensor([ROWS[0]]), mask, states, are_queries=are_queries)
 
 
 def test_without_weights_it_is_the_pooled_vector_less_the_centre():
@@ -30,7 +35,7 @@ def test_without_weights_it_is_the_pooled_vector_less_the_centre():
     torch.testing.assert_close(_vectors(0.0, 0.0, states), expected)
     centre = torch.full((6,), 0.1)
     anchor = Anchor(STATISTICS, WORDS, centre, rare=0.0, lexical=0.0)
-    moved = anchor.vectors(torch.tensor([ROWS[0]]), torch.ones(1, 4, dtype=torch.int64), states)
+    moved = _of_row(anchor, states)
     torch.testing.assert_close(moved, functional.normalize(expected - centre, dim=-1))
 
 
@@ -54,7 +59,38 @@ def test_padding_changes_nothing():
     anchor = Anchor(STATISTICS, WORDS, CENTRE, rare=0.5, lexical=0.5)
     ids = torch.tensor([[*ROWS[0], 0, 0]])
     mask = torch.tensor([[1, 1, 1, 1, 0, 0]])
-    torch.testing.assert_close(anchor.vectors(ids, mask, padded), _vectors(0.5, 0.5, states))
+    both = anchor.vectors(ids, mask, padded, are_queries=False)
+    torch.testing.assert_close(both, _vectors(0.5, 0.5, states))
+
+
+def test_short_documents_are_moved_in_proportion_to_their_length_and_queries_in_full():
+    states = torch.randn(1, 4, 6, generator=torch.Generator().manual_seed(2))
+    long = Anchor(STATISTICS, WORDS, CENTRE, rare=0.5, lexical=0.5, full_length=8)
+    half = Anchor(STATISTICS, WORDS, CENTRE, rare=0.25, lexical=0.25)  # of 4 tokens
+    torch.testing.assert_close(_of_row(long, states), _of_row(half, states))
+    whole = _vectors(0.5, 0.5, states)
+    torch.testing.assert_close(_of_row(long, states, are_queries=True), whole)
+    short = Anchor(STATISTICS, WORDS, CENTRE, rare=0.5, lexical=0.5, full_length=3)
+    torch.testing.assert_close(_of_row(short, states), whole)
+
+
+def test_whitening_shrinks_what_texts_vary_in_much():
+    generator = torch.Generator().manual_seed(4)
+    spread = torch.randn(400, 6, generator=generator) * torch.tensor([9.0, 1, 1, 1, 1, 1])
+    states = torch.ones(1, 4, 6)
+    plain = _vectors(0.0, 0.0, states)[0]
+
+    def whitened(strength: float, sample: torch.Tensor) -> torch.Tensor:
+        anchor = Anchor(STATISTICS, WORDS, CENTRE, rare=0.0, lexical=0.0)
+        anchor.whiten(sample, strength=strength)
+        return _of_row(anchor, states)[0]
+
+    torch.testing.assert_close(whitened(0.0, spread), plain)
+    some, most = whitened(0.3, spread), whitened(1.0, spread)
+    assert most[0] < some[0] < plain[0]
+    assert (most[0] / most[1]).item() == pytest.approx(1 / 9, rel=0.2)
+    # A few texts are trusted less: the same spread moves the vector less.
+    assert whitened(1.0, spread[:8])[0] > 2 * most[0]
 
 
 def test_each_step_is_to_go_its_share_of_the_way():
@@ -96,10 +132,29 @@ def test_a_trainee_gives_embeddings_and_anchors_of_the_same_rows(checkpoints):
         rows, vocabulary_size=trainee.vocabulary_size, ignored=trainee.special_tokens
     )
     trainee.set_anchor(statistics, rows, trainee._training)
-    embeddings, anchors = trainee.encode_anchored(rows, steps=3)
+    embeddings, anchors = trainee.encode_anchored(rows, steps=3, queries=1)
     torch.testing.assert_close(embeddings, trainee.encode(rows, steps=3))
     alone = torch.cat([trainee.encode_anchored([row], steps=1)[1] for row in rows])
     torch.testing.assert_close(anchors, alone, atol=1e-5, rtol=1e-4)
     shares = progress_shares(0.7, steps=3, full=8)
     anchor_loss(embeddings, anchors, shares).backward()
     assert trainee.tensors["readout"].grad.any()
+
+
+def test_the_configuration_reaches_the_anchors(checkpoints):
+    encoder = checkpoints["prefix"].parent / "encoder"
+    conventions = (("pooling", "residual_sum"), ("gate", 1.0), ("decay", 0.7))
+
+    def anchors(queries: int, **chosen) -> torch.Tensor:
+        trainee = _trainee(encoder, conventions=conventions, **chosen)
+        rows = trainee.tokens(TEXTS)
+        statistics = TokenStatistics.count(
+            rows, vocabulary_size=trainee.vocabulary_size, ignored=trainee.special_tokens
+        )
+        trainee.set_anchor(statistics, rows, trainee._training)
+        return trainee.encode_anchored(rows, steps=1, queries=queries)[1]
+
+    plain, every = anchors(0), len(TEXTS)
+    assert not torch.allclose(anchors(0, anchor_whitening=0.5), plain, atol=1e-3)
+    assert not torch.allclose(anchors(0, anchor_length=1000), plain, atol=1e-3)
+    torch.testing.assert_close(anchors(every, anchor_length=1000), plain)

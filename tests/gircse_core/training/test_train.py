@@ -255,13 +255,20 @@ def test_export_ships_a_small_copy_also_of_a_run_that_has_not_ended(encoder, pai
 
 def test_a_model_with_all_further_tensors_ships(encoder, pairs, tmp_path):
     out = tmp_path / "model"
-    choices = {"readout": "zero", "step_embeddings": True, "head_words": 20, "updates": 2}
+    choices = {
+        "readout": "zero",
+        "step_embeddings": True,
+        "query_embedding": True,
+        "head_words": 20,
+        "updates": 2,
+    }
     train(_config(encoder, **choices), pairs, out)
     export_run(out, tmp_path / "shipped")
     shipped, own = (
         load_file(folder / "adapter.safetensors") for folder in (tmp_path / "shipped", out)
     )
     assert len(shipped["head_tokens"]) == 20
+    assert shipped["query_embedding"].any()
     assert torch.equal(shipped["head_tokens"], own["head_tokens"])
     torch.testing.assert_close(shipped["readout"].float(), own["readout"], atol=1e-3, rtol=1e-3)
     assert {path.name for path in (tmp_path / "shipped").iterdir()} == {
