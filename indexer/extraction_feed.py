@@ -7,21 +7,22 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from indexer.extraction import ExtractionLimits, ExtractionPool, ExtractionRequest
+from indexer.extraction import ExtractionPool, ExtractionRequest
+from indexer.memory_plan import result_bytes
 
 if TYPE_CHECKING:
     from indexer.chunking import ChunkingConfig
-    from indexer.discovery import FileEntry
     from indexer.extraction import ExtractionResult
+    from indexer.memory_plan import MemoryPlan
+    from indexer.planning import WorkItem
 
 __all__ = ["ExtractionFeed"]
 
-_AHEAD_CHARS = 4_000_000
 _AHEAD_FILES = 512
 
 
@@ -29,28 +30,28 @@ class ExtractionFeed:
     """Reads files ahead of whoever takes the results; a context manager.
 
     Args:
-        entries: the files to read.
+        items: the files to read; taken as they are needed, in another thread.
         tokenizer_file: the model's tokenizer, by which chunks are cut.
         chunking: how they are cut.
-        jobs: processes that read.
-        limits: what reading one file may take; None stands for the defaults.
+        memory: how many processes read, what one file may take, and how much may wait.
     """
 
     def __init__(
         self,
-        entries: Sequence[FileEntry],
+        items: Iterable[WorkItem],
         *,
         tokenizer_file: Path,
         chunking: ChunkingConfig,
-        jobs: int,
-        limits: ExtractionLimits | None,
+        memory: MemoryPlan,
     ) -> None:
-        self._entries = entries
+        self._items = items
         self._pool = ExtractionPool(
-            tokenizer_file, jobs=jobs, chunking=chunking, limits=limits or ExtractionLimits()
+            tokenizer_file, jobs=memory.jobs, chunking=chunking, limits=memory.limits
         )
+        self._ahead_bytes = memory.ahead_bytes
+        self._being_read: dict[Path, WorkItem] = {}
         self._results: deque[ExtractionResult] = deque()
-        self._chars = 0
+        self._bytes = 0
         self._begun: deque[bytes] = deque()
         self._changed = threading.Condition()
         self._error: BaseException | None = None
@@ -70,7 +71,7 @@ class ExtractionFeed:
         with self._changed:
             return self._is_ended and not self._results and self._error is None
 
-    def next_result(self, timeout_s: float) -> ExtractionResult | None:
+    def next_result(self, timeout_s: float) -> tuple[WorkItem, ExtractionResult] | None:
         """Return the next file that was read; None when there was none for ``timeout_s``.
 
         Raises:
@@ -80,9 +81,9 @@ class ExtractionFeed:
             self._changed.wait_for(lambda: self._results or self._is_ended, timeout_s)
             if self._results:
                 result = self._results.popleft()
-                self._chars -= _weight(result)
+                self._bytes -= _weight(result)
                 self._changed.notify_all()
-                return result
+                return self._being_read.pop(result.request.path), result
             if self._error is not None:
                 raise self._error
             return None
@@ -110,20 +111,23 @@ class ExtractionFeed:
             if self._is_closing:
                 return False
             self._results.append(result)
-            self._chars += _weight(result)
+            self._bytes += _weight(result)
             self._changed.notify_all()
             return True
 
     def _has_room(self) -> bool:
-        is_full = self._chars >= _AHEAD_CHARS or len(self._results) >= _AHEAD_FILES
+        is_full = self._bytes >= self._ahead_bytes or len(self._results) >= _AHEAD_FILES
         return self._is_closing or not is_full
 
     def _requests(self) -> Iterator[ExtractionRequest]:
-        for entry in self._entries:
+        for item in self._items:
             if self._is_closing:
                 return
+            entry = item.entry
             self._begun.append(entry.key)
-            yield ExtractionRequest(entry.path, entry.source, entry.name)
+            request = ExtractionRequest(entry.path, entry.source, entry.name)
+            self._being_read[request.path] = item
+            yield request
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -143,4 +147,4 @@ class ExtractionFeed:
 
 
 def _weight(result: ExtractionResult) -> int:
-    return len(result.document.text) if result.document is not None else 0
+    return 0 if result.document is None else result_bytes(result.document.text, len(result.chunks))

@@ -11,10 +11,23 @@ from typing import TYPE_CHECKING, Literal
 from indexer.errors import UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from indexer.extraction import ExtractionLimits
     from indexer.ledger import FileState
 
-__all__ = ["Change", "FileOutcome", "IndexOptions", "IndexProgress", "IndexReport", "Phase"]
+__all__ = [
+    "MOST_OUTCOMES",
+    "Change",
+    "FileOutcome",
+    "IndexOptions",
+    "IndexProgress",
+    "IndexReport",
+    "Phase",
+]
+
+MOST_OUTCOMES = 1000
+"""Of each state, how many files a report names."""
 
 Change = Literal["new", "updated", "unchanged", "removed", "missing"]
 Phase = Literal["discovering", "indexing", "removing", "finishing"]
@@ -26,31 +39,43 @@ class IndexOptions:
 
     Args:
         jobs: processes that read files.
+        max_memory_mb: MiB that everything but the model may take: the processes that read files,
+            and what waits between them and the model; None sets no limit beyond ``limits``.
+        lanes: calls of the model that may run at once: one for each device.
         include: patterns in the manner of .gitignore; when there are any, only files that match.
         exclude: patterns of files and folders to leave out.
+        within: look only at these files and folders, absolute paths none of which is below another,
+            as far as a run over the given paths comes by them; None looks at everything.
         prune: remove what was indexed under the given folders and is gone from them.
         dry_run: only say what would be done; nothing is written.
         rehash: read every file, also those whose size and time are as they were.
         retry_failed: read again what failed, was skipped or had no text, though it is as it was;
             files that are given themselves are always read again.
         limits: what reading one file may take; None stands for the defaults.
+        flush: write what is derived to the disk at the end; without it the next run that does, or
+            the next search, takes in what this one stored.
 
     Raises:
-        UsageError: ``jobs`` is below 1.
+        UsageError: ``jobs`` or ``lanes`` is below 1.
     """
 
     jobs: int = 1
+    max_memory_mb: int | None = None
+    lanes: int = 1
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    within: tuple[Path, ...] | None = None
     prune: bool = False
     dry_run: bool = False
     rehash: bool = False
     retry_failed: bool = False
     limits: ExtractionLimits | None = None
+    flush: bool = True
 
     def __post_init__(self) -> None:
-        if self.jobs < 1:
-            raise UsageError(f"jobs is {self.jobs}; expected 1 or more")
+        for name in ("jobs", "lanes"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} is {getattr(self, name)}; expected 1 or more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +145,8 @@ class IndexReport:
         failed: files and folders that could not be read.
         no_text: files without text, such as scans.
         skipped: files of no known type, or too large.
-        outcomes: files that are not ready, with cause and hint.
+        outcomes: files that are not ready, with cause and hint; of each state the first
+            ``MOST_OUTCOMES``. The ledger has them all.
         notes: further sentences for the user.
         chunks: chunks that became searchable in this run.
         embedded: texts that the model read for them.

@@ -1,7 +1,7 @@
-"""Gathers what was read into groups, embeds each group, and stores it in one transaction.
+"""Takes files as they are read, has their texts embedded, and stores files that are complete.
 
-Groups keep the model fed and the disk from waiting for every small file; they are bounded, so that
-memory does not grow with the corpus.
+The model is given slices of texts, whichever files these are of, so that it never waits while there
+is anything to do; what it has not begun is bounded, so that memory does not grow with the corpus.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from indexer.documents import embedding_text, text_hash
 from indexer.index_report import Change, FileOutcome
 from indexer.ledger import Cause, FileState
+from indexer.memory_plan import result_bytes
 from indexer.planning import TRANSIENT_CODES, WorkItem
 
 if TYPE_CHECKING:
@@ -25,13 +27,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Ingestion"]
 
-_GROUP_FILES = 256
-_GROUP_CHUNKS = 4096
-_GROUP_CHARS = 8_000_000
-_GROUP_AGE_S = 1.0  # files wait no longer for company while the model has nothing to do
-_POLL_S = 0.2
+_MOST_FILES = 1024  # waiting for the model or to be stored
+_STORED_AT_ONCE = 256
+_WAIT_S = 1.0  # files wait no longer for company
+_POLL_S = 0.05
 _KEPT = "; what was indexed of it before stays searchable"
-_MARK_S = 0.5
+_MARK_S = 1.0
 
 _CLOCK_GRAIN_NS = 2_000_000_000  # FAT keeps times to two seconds, most others to milliseconds
 _CLOCK_SKEW_NS = 24 * 3600 * 1_000_000_000
@@ -39,42 +40,15 @@ _CLOCK_SKEW_NS = 24 * 3600 * 1_000_000_000
 
 @dataclass(slots=True)
 class _Read:
-    """A file that was read, waiting to be stored."""
+    """A file that was read and is not stored yet."""
 
     item: WorkItem
     result: ExtractionResult
     hashes: list[bytes] = field(default_factory=list)
+    rows: dict[bytes, int] = field(default_factory=dict)
+    wanted: int = 0
     reused: int = 0
-
-    def hashes_are_in(self, rows: dict[bytes, int]) -> bool:
-        """Return whether all of its texts have vectors."""
-        return all(key in rows for key in self.hashes)
-
-
-class _Group:
-    """Files that are stored together."""
-
-    def __init__(self) -> None:
-        self.files: list[_Read] = []
-        self.rows: dict[bytes, int] = {}
-        self.texts: dict[bytes, str] = {}
-        self.chunks = 0
-        self.chars = 0
-        self.begun = time.monotonic()
-
-    @property
-    def age_s(self) -> float:
-        """How long its first file has been waiting; 0 while there is none."""
-        return time.monotonic() - self.begun if self.files else 0.0
-
-    def is_full(self, texts: int) -> bool:
-        """Return whether to store it now, given how many texts the model takes at once."""
-        return (
-            len(self.texts) >= texts
-            or len(self.files) >= _GROUP_FILES
-            or self.chunks >= _GROUP_CHUNKS
-            or self.chars >= _GROUP_CHARS
-        )
+    weight: int = 0
 
 
 class Ingestion:
@@ -84,8 +58,9 @@ class Ingestion:
         collection: where to.
         writer: embeds texts into the collection's archive.
         tally: told of every file.
-        should_stop: asked between slices of a group.
+        should_stop: asked between slices.
         started_ns: when the run began, before any file was looked at; nanoseconds since the epoch.
+        most_bytes: of documents that wait for the model; a larger one waits alone.
     """
 
     def __init__(
@@ -96,50 +71,124 @@ class Ingestion:
         *,
         should_stop: Callable[[], bool],
         started_ns: int,
+        most_bytes: int,
     ) -> None:
         self._collection = collection
         self._writer = writer
         self._tally = tally
         self._should_stop = should_stop
         self._started_ns = started_ns
-        self._group = _Group()
-        self._marked = 0.0
+        self._most_bytes = most_bytes
+        self._texts: dict[bytes, str] = {}  # for the model, in order
+        self._wanting: dict[bytes, list[_Read]] = {}  # which files wait for a text's vector
+        self._complete: list[_Read] = []
+        self._files = 0
+        self._bytes = 0
+        self._arrived = self._stored = self._marked = time.monotonic()
 
-    def run(self, feed: ExtractionFeed, work: Sequence[WorkItem]) -> None:
-        """Store everything that the feed delivers; ``work`` are the files it was given."""
-        waiting = {item.entry.path: item for item in work}
-        while not self._should_stop():
-            result = feed.next_result(_POLL_S)
-            if result is not None:
-                self._take(waiting.pop(result.request.path), result)
-            elif feed.is_exhausted:
-                break
-            self._mark_begun(feed)
-            if self._group.is_full(self._writer.slice_size) or (
-                # no more company at hand: better a small group than an idle model
-                self._group.age_s > _GROUP_AGE_S and not feed.has_results
-            ):
-                self._store_group()
-        self._store_group()
+    def run(self, feed: ExtractionFeed) -> None:
+        """Store everything that the feed delivers."""
+        try:
+            while not self._should_stop():
+                self._take_from(feed)
+                if feed.is_exhausted and not self._files:
+                    return
+                self._give_to_model(feed)
+                self._collect(timeout_s=0.0)
+                self._mark_begun(feed)
+                if self._complete and (feed.is_exhausted or self._is_time_to_store):
+                    self._store_complete()
+            self._end_early()
+        finally:
+            self._writer.close()
+
+    @property
+    def _is_full(self) -> bool:
+        return self._files >= _MOST_FILES or self._bytes >= self._most_bytes
+
+    def _take_from(self, feed: ExtractionFeed) -> None:
+        """Take what was read, as long as there is room; wait a moment where nothing is."""
+        if self._is_full or feed.is_exhausted:
+            self._collect(timeout_s=_POLL_S)  # nothing to take: the model is what to wait for
+            return
+        found = feed.next_result(_POLL_S)
+        while found is not None:
+            self._take(*found)
+            if self._is_full or len(self._texts) >= self._writer.slice_size:
+                return
+            found = feed.next_result(0.0) if feed.has_results else None
 
     def _take(self, item: WorkItem, result: ExtractionResult) -> None:
-        group = self._group
-        if not group.files:
-            group.begun = time.monotonic()
         read = _Read(item, result)
-        group.files.append(read)
-        if result.status != "ready" or _is_as_stored(read):
+        self._files += 1
+        if result.status != "ready" or result.document is None or _is_as_stored(read):
+            self._complete.append(read)
             return
         texts = [embedding_text(chunk) for chunk in result.chunks]
         read.hashes = [text_hash(text) for text in texts]
-        group.rows.update(self._writer.known(read.hashes))
+        read.weight = result_bytes(result.document.text, len(texts))
+        read.rows = self._writer.known(list(dict.fromkeys(read.hashes)))
+        self._bytes += read.weight
         for key, text in zip(read.hashes, texts, strict=True):
-            if key in group.rows or key in group.texts:
+            others = self._wanting.get(key)
+            if key in read.rows or (others is not None and others[-1] is read):
                 read.reused += 1
+            elif others is not None:  # another file has the same text, and the model has it to do
+                read.reused += 1
+                read.wanted += 1
+                others.append(read)
             else:
-                group.texts[key] = text
-        group.chunks += len(texts)
-        group.chars += sum(map(len, texts))
+                read.wanted += 1
+                self._wanting[key] = [read]
+                if not self._texts:
+                    self._arrived = time.monotonic()
+                self._texts[key] = text
+        if not read.wanted:
+            self._complete.append(read)
+
+    def _give_to_model(self, feed: ExtractionFeed) -> None:
+        """Hand over slices: full ones, or what there is where the model has nothing to do."""
+        writer = self._writer
+        while self._texts and writer.has_room:
+            is_late = time.monotonic() - self._arrived > _WAIT_S and not feed.has_results
+            is_last = feed.is_exhausted or self._is_full
+            if len(self._texts) < writer.slice_size and not (
+                writer.is_idle and (is_late or is_last)
+            ):
+                return
+            keys = list(islice(self._texts, writer.slice_size))
+            self._mark("embedding", self._paths_of(keys))
+            writer.submit({key: self._texts.pop(key) for key in keys})
+            self._arrived = time.monotonic()
+
+    def _paths_of(self, keys: Sequence[bytes]) -> list[bytes]:
+        reads = (read for key in keys for read in self._wanting[key])
+        return list(dict.fromkeys(read.item.entry.key for read in reads))
+
+    def _collect(self, *, timeout_s: float) -> None:
+        """Keep the vectors of a slice that is done, and store the files that this completes."""
+        if not self._writer.wait(timeout_s):
+            return
+        # open files outlive their folder: hours of work could go where nobody finds it
+        self._collection.check_alive()
+        for key, row in self._writer.collect().items():
+            for read in self._wanting.pop(key):
+                read.rows[key] = row
+                read.wanted -= 1
+                if not read.wanted:
+                    self._complete.append(read)
+        self._store_complete()
+
+    @property
+    def _is_time_to_store(self) -> bool:
+        return len(self._complete) >= _STORED_AT_ONCE or time.monotonic() - self._stored > _WAIT_S
+
+    def _end_early(self) -> None:
+        """Keep what the model has begun; files that are not embedded whole are left to later."""
+        self._writer.withdraw()
+        while not self._writer.is_done:
+            self._collect(timeout_s=_POLL_S)
+        self._store_complete()
 
     def _mark_begun(self, feed: ExtractionFeed) -> None:
         now = time.monotonic()
@@ -151,31 +200,21 @@ class Ingestion:
         if paths:
             self._collection.ledger.mark(paths, state)
 
-    def _store_group(self) -> None:
-        group, self._group = self._group, _Group()
-        # open files outlive their folder: hours of work could go where nobody finds it
-        self._collection.check_alive()
-        if group.texts and not self._should_stop():
-            self._mark("embedding", [read.item.entry.key for read in group.files if read.hashes])
-            for rows in self._writer.embed(group.texts):
-                group.rows.update(rows)
-                self._store_complete(group)
-                if self._should_stop():
-                    break  # files that are not embedded whole are left to the next run
-        self._store_complete(group)
-
-    def _store_complete(self, group: _Group) -> None:
-        """Store the files all of whose texts have vectors; the others stay in the group."""
-        complete = [read for read in group.files if read.hashes_are_in(group.rows)]
-        group.files = [read for read in group.files if not read.hashes_are_in(group.rows)]
+    def _store_complete(self) -> None:
+        """Store the files all of whose texts have vectors, in one transaction."""
+        complete, self._complete = self._complete, []
         if complete:
+            self._collection.check_alive()
             with self._collection.database.write():
-                outcomes = [self._store(read, group.rows) for read in complete]
+                outcomes = [self._store(read) for read in complete]
+            self._files -= len(complete)
+            self._bytes -= sum(read.weight for read in complete)
             for outcome in outcomes:
                 self._tally.account(outcome)
+        self._stored = time.monotonic()
         self._tally.tell()
 
-    def _store(self, read: _Read, rows: dict[bytes, int]) -> FileOutcome:
+    def _store(self, read: _Read) -> FileOutcome:
         item, result = read.item, read.result
         if _is_as_stored(read):
             self._collection.store.touch(item.document_id, modified_at=result.mtime_ns / 1e9)
@@ -185,7 +224,7 @@ class Ingestion:
         self._collection.store.upsert(
             result.document,
             result.chunks,
-            [rows[key] for key in read.hashes],
+            [read.rows[key] for key in read.hashes],
             modified_at=result.mtime_ns / 1e9,
             size_bytes=result.size,
         )

@@ -10,7 +10,7 @@ import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
 from indexer.documents import document_id
 
@@ -29,6 +29,7 @@ _COLUMNS = (
     "updated_at"
 )
 _PAGE = 500
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,15 @@ class Ledger:
                 where = f"document_id IN ({_marks(part)})"
                 for row in _select(connection, where, part):
                     found[row.document_id] = row
+        return found
+
+    def at(self, paths: Sequence[bytes]) -> dict[bytes, LedgerRow]:
+        """Return the rows of files by their paths; unknown ones are left out."""
+        found: dict[bytes, LedgerRow] = {}
+        with self._database.read() as connection:
+            for part in _parts(paths):
+                for row in _select(connection, f"path IN ({_marks(part)})", part):
+                    found[row.path] = row
         return found
 
     def queue(self, entries: Sequence[FileEntry]) -> None:
@@ -217,23 +227,24 @@ class Ledger:
         """Return the files that failed, ordered by source, each with cause and hint."""
         return self.rows(states=("failed",))
 
-    def under(self, root: bytes) -> Iterator[LedgerRow]:
-        """Yield the row of a path and of everything below it, ordered by path."""
+    def paths_under(self, root: bytes) -> Iterator[bytes]:
+        """Yield a path, if it is known, and all known ones below it, in order."""
         below = root.rstrip(b"/") + b"/"
         after = below[:-1] + b"0"  # the byte that follows "/"
-        with self._database.read() as connection:
-            page = _select(connection, "path = ?", [root])
-        yield from page
+        if self.at([root]):
+            yield root
         last = below
         while True:
             # page by page, so that the caller may change rows meanwhile
             with self._database.read() as connection:
-                where = f"path > ? AND path < ? ORDER BY path LIMIT {_PAGE}"
-                page = _select(connection, where, [last, after])
+                page = connection.execute(
+                    "SELECT path FROM files WHERE path > ? AND path < ? ORDER BY path LIMIT ?",
+                    (last, after, _PAGE),
+                ).fetchall()
             if not page:
                 return
-            yield from page
-            last = page[-1].path
+            for (last,) in page:
+                yield last
 
     def counts(self) -> dict[FileState, int]:
         """Return the number of files in every state, 0 included."""
@@ -266,7 +277,7 @@ def _marks(values: Sequence[object]) -> str:
     return ",".join("?" * len(values))
 
 
-def _parts(values: Sequence[str]) -> Iterator[Sequence[str]]:
+def _parts(values: Sequence[_T]) -> Iterator[Sequence[_T]]:
     # SQLite builds of old allow 999 values in one statement
     for begin in range(0, len(values), _PAGE):
         yield values[begin : begin + _PAGE]

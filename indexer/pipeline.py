@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from indexer.discovery import PathProblem, check_roots, discover, display_path
 from indexer.embedding import EmbeddingWriter
+from indexer.extraction import ExtractionLimits
 from indexer.extraction_feed import ExtractionFeed
 from indexer.index_report import (
     Change,
@@ -25,12 +26,15 @@ from indexer.index_report import (
     Phase,
 )
 from indexer.ingestion import Ingestion
+from indexer.memory_plan import MemoryPlan, plan_memory
 from indexer.planning import WorkItem, file_sha256, find_missing, plan
 from indexer.tally import OnOutcome, OnProgress, Tally
+from indexer.work_list import WorkList
 
 if TYPE_CHECKING:
     from indexer.collection import Collection
-    from indexer.embedder import Embedder
+    from indexer.discovery import FileEntry, Root
+    from indexer.embedding import DocumentEmbedder
     from indexer.ledger import LedgerRow
 
 __all__ = [
@@ -50,7 +54,7 @@ def index_paths(
     collection: Collection,
     paths: Sequence[Path],
     *,
-    embedder: Callable[[], Embedder],
+    embedder: Callable[[], DocumentEmbedder],
     options: IndexOptions,
     home: Path | None = None,
     on_progress: OnProgress | None = None,
@@ -65,8 +69,8 @@ def index_paths(
     Args:
         collection: where to.
         paths: files and folders; all of them must exist.
-        embedder: loads the collection's model, or returns the loaded one; called only when there
-            is something to embed.
+        embedder: loads the collection's model, or returns the loaded one; called, in a thread of
+            its own, only when there is something to embed.
         options: how.
         home: the program's own directory, which is never entered; None stands for the collection's.
         on_progress: told where the run is, up to ten times a second.
@@ -81,16 +85,30 @@ def index_paths(
             next run goes on from there.
     """
 
-    def load() -> Embedder:
+    def load() -> DocumentEmbedder:
         loaded = embedder()
         collection.check_model(loaded.info)
         return loaded
 
     # All of a run is in one generation, even if another process swaps it before the lock is ours.
     with collection.using() if options.dry_run else collection.write_lock("indexing") as generation:
-        writer = EmbeddingWriter(generation.archive, load, steps=generation.config.steps)
+        memory = plan_memory(
+            options.max_memory_mb * 2**20 if options.max_memory_mb is not None else None,
+            jobs=options.jobs,
+            limits=options.limits or ExtractionLimits(),
+            dim=generation.config.dim,
+            lanes=options.lanes,
+        )
+        writer = EmbeddingWriter(
+            generation.archive,
+            load,
+            steps=generation.config.steps,
+            lanes=options.lanes,
+            largest_slice=memory.largest_slice,
+        )
         tally = Tally(writer, on_progress, on_outcome)
-        run = _Run(collection, paths, home or collection.home, writer, options, tally, should_stop)
+        run = _Run(collection, writer, tally, options, memory, should_stop)
+        run.look_at(paths, home=home or collection.home)
         if options.dry_run:
             run.foresee()
         else:
@@ -104,42 +122,49 @@ class _Run:
     def __init__(
         self,
         collection: Collection,
-        paths: Sequence[Path],
-        home: Path,
         writer: EmbeddingWriter,
-        options: IndexOptions,
         tally: Tally,
+        options: IndexOptions,
+        memory: MemoryPlan,
         should_stop: Callable[[], bool],
     ) -> None:
         self.interrupted = False
         self._collection = collection
+        self._writer = writer
+        self._tally = tally
+        self._options = options
+        self._memory = memory
+        self._should_stop = should_stop
+        self._started_ns = time.time_ns()
+        self._roots: Sequence[Root] = ()
+        self._found: Iterable[FileEntry] = ()
+
+    def look_at(self, paths: Sequence[Path], *, home: Path) -> None:
+        """Say which files the run is about."""
         self._roots = check_roots(paths, home=home)
         self._found = discover(
             paths,
-            include=options.include,
-            exclude=options.exclude,
+            include=self._options.include,
+            exclude=self._options.exclude,
             home=home,
             on_problem=self._note_problem,
+            within=self._options.within,
         )
-        self._writer = writer
-        self._options = options
-        self._tally = tally
-        self._should_stop = should_stop
-        self._started_ns = time.time_ns()
 
     def index(self) -> None:
         self._tally.enter("discovering")
-        work: list[WorkItem] = []
-        for items in self._plan():
-            self._collection.ledger.queue([item.entry for item in items])
-            work.extend(items)
-        if work and not self._stops():
-            self._tally.enter("indexing")
-            self._ingest(work)
+        with WorkList(self._collection.directory) as work:
+            for items in self._plan():
+                self._collection.ledger.queue([item.entry for item in items])
+                work.extend(items)
+            if work and not self._stops():
+                self._tally.enter("indexing")
+                self._ingest(work)
+            is_changed = len(work) > 0
         if not self._stops():
             self._tally.enter("removing")
             self._settle_missing()
-        if work:
+        if is_changed and self._options.flush:
             self._tally.enter("finishing")
             self._collection.store.flush()
 
@@ -180,29 +205,33 @@ class _Run:
             )
         )
 
-    def _ingest(self, work: list[WorkItem]) -> None:
+    def _ingest(self, work: WorkList) -> None:
         collection = self._collection
+        if self._memory.note:
+            self._tally.notes.append(self._memory.note)
         ingestion = Ingestion(
             collection,
             self._writer,
             self._tally,
             should_stop=self._stops,
             started_ns=self._started_ns,
+            most_bytes=self._memory.group_bytes,
         )
         with ExtractionFeed(
-            [item.entry for item in work],
+            work,
             tokenizer_file=collection.model_info().tokenizer_file,
             chunking=collection.config.chunking,
-            jobs=self._options.jobs,
-            limits=self._options.limits,
+            memory=self._memory,
         ) as feed:
-            ingestion.run(feed, work)
+            ingestion.run(feed)
 
     def _settle_missing(self) -> None:
         """Remove what is gone, or say that it is, depending on the options."""
         doubted: Counter[Path] = Counter()
         gone: list[LedgerRow] = []
-        for missing in find_missing(self._collection.ledger, self._roots):
+        for missing in find_missing(
+            self._collection.ledger, self._roots, within=self._options.within
+        ):
             if not self._options.prune:
                 self._tally.account(_gone(missing.row, "missing"))
             elif missing.empty_folder is not None:

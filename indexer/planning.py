@@ -60,22 +60,34 @@ def plan(
         options: ``rehash`` and ``retry_failed`` are heeded.
         given: files that the caller named themselves.
     """
+    named = frozenset(map(str, given))
     for batch in _batches(entries):
-        ids = [document_id(entry.source) for entry in batch]
-        rows = ledger.get(ids) if ledger is not None else {}
-        owners = {row.document_id: row.path for row in rows.values()}
+        rows = ledger.at([entry.key for entry in batch]) if ledger is not None else {}
+        owners = _owners([entry for entry in batch if entry.key not in rows], ledger)
         decided: list[WorkItem | FileOutcome] = []
-        for entry, identity in zip(batch, ids, strict=True):
-            row = rows.get(identity)
-            if owners.setdefault(identity, entry.key) != entry.key:
-                decided.append(_name_clash(entry, identity))
-            elif row is not None and _is_settled(
-                row, entry, options, retry=options.retry_failed or entry.path in given
+        for entry in batch:
+            row = rows.get(entry.key)
+            if row is None:
+                identity = document_id(entry.source)
+                if owners.setdefault(identity, entry.key) != entry.key:
+                    decided.append(_name_clash(entry, identity))
+                else:
+                    decided.append(_work(entry, identity, None))
+            elif _is_settled(
+                row, entry, options, retry=options.retry_failed or entry.location in named
             ):
                 decided.append(_known(row))
             else:
-                decided.append(_work(entry, identity, row))
+                decided.append(_work(entry, row.document_id, row))
         yield decided
+
+
+def _owners(entries: Sequence[FileEntry], ledger: Ledger | None) -> dict[str, bytes]:
+    """Return which files have the documents that new files would be."""
+    if ledger is None or not entries:
+        return {}
+    rows = ledger.get([document_id(entry.source) for entry in entries])
+    return {identity: row.path for identity, row in rows.items()}
 
 
 def _batches(entries: Iterable[FileEntry]) -> Iterator[list[FileEntry]]:
@@ -153,29 +165,43 @@ class Missing:
     empty_folder: Path | None
 
 
-def find_missing(ledger: Ledger, roots: Sequence[Root]) -> Iterator[Missing]:
+def find_missing(
+    ledger: Ledger, roots: Sequence[Root], *, within: Sequence[Path] | None = None
+) -> Iterator[Missing]:
     """Yield the files of the ledger that were under the roots and are gone.
 
     What cannot be looked at is not gone, and nothing outside of the roots is looked at.
+
+    Args:
+        ledger: what is known of files.
+        roots: where to look.
+        within: look only at these files and folders; None looks at everything under the roots.
     """
     seen: set[bytes] = set()
     emptiness: dict[Path, bool] = {}
     for root in roots:
-        for row in ledger.under(os.fsencode(root.path)):
-            path = Path(os.fsdecode(row.path))
-            if row.path in seen or not _is_gone(path):
-                continue
-            seen.add(row.path)
-            folder = _nearest_folder(path.parent, root.path)
-            if folder not in emptiness:
-                emptiness[folder] = _is_empty(folder)
-            yield Missing(row, folder if emptiness[folder] else None)
+        for place in _places(root.path, within):
+            for path in ledger.paths_under(os.fsencode(place)):
+                row = ledger.at([path]).get(path) if _is_gone(path) and path not in seen else None
+                if row is None:
+                    continue
+                seen.add(path)
+                folder = _nearest_folder(Path(os.fsdecode(path)).parent, root.path)
+                if folder not in emptiness:
+                    emptiness[folder] = _is_empty(folder)
+                yield Missing(row, folder if emptiness[folder] else None)
 
 
-def _is_gone(path: Path) -> bool:
+def _places(root: Path, within: Sequence[Path] | None) -> list[Path]:
+    if within is None or any(root.is_relative_to(path) for path in within):
+        return [root]
+    return [path for path in within if path.is_relative_to(root)]
+
+
+def _is_gone(path: bytes) -> bool:
     try:
         # a link put in the file's place leads to another document
-        return not stat.S_ISREG(path.lstat().st_mode)
+        return not stat.S_ISREG(os.lstat(path).st_mode)
     except (FileNotFoundError, NotADirectoryError):
         return True
     except OSError:  # no permission, a network drive that does not answer

@@ -7,7 +7,13 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from indexer.index_report import FileOutcome, IndexProgress, IndexReport, Phase
+from indexer.index_report import (
+    MOST_OUTCOMES,
+    FileOutcome,
+    IndexProgress,
+    IndexReport,
+    Phase,
+)
 
 if TYPE_CHECKING:
     from indexer.embedding import EmbeddingWriter
@@ -44,6 +50,7 @@ class Tally:
         self._counts: Counter[str] = Counter()
         self._outcomes: list[FileOutcome] = []
         self._phase: Phase = "discovering"
+        self._noted = 0
         self._total = 0
         self._current = ""
         self._started = time.perf_counter()
@@ -61,16 +68,23 @@ class Tally:
 
     def account(self, outcome: FileOutcome) -> None:
         """Count what became of a file."""
-        self._counts[outcome.change or outcome.state] += 1
+        counted = outcome.change or outcome.state
+        self._counts[counted] += 1
         if outcome.change is None:
-            self._outcomes.append(outcome)
+            if self._counts[counted] <= MOST_OUTCOMES:
+                self._outcomes.append(outcome)
         elif outcome.message and outcome.state == "ready" and outcome.change != "unchanged":
-            self.notes.append(f"{outcome.source}: {outcome.message}")
+            self._note(outcome)
         if outcome.change != "unchanged":
             self._current = outcome.source
         if self._on_outcome is not None:
             self._on_outcome(outcome)
         self.tell()
+
+    def _note(self, outcome: FileOutcome) -> None:
+        self._noted += 1
+        if self._noted <= MOST_OUTCOMES:
+            self.notes.append(f"{outcome.source}: {outcome.message}")
 
     def keep(self, outcome: FileOutcome) -> None:
         """Count a missing file that may only be out of reach."""
@@ -102,6 +116,9 @@ class Tally:
     def report(self, *, interrupted: bool, dry_run: bool) -> IndexReport:
         """Return the end of the run."""
         counts = self._counts
+        unnamed = self._noted - MOST_OUTCOMES
+        if unnamed > 0:
+            self.notes.append(f"something was left out of {unnamed:,} more files")
         return IndexReport(
             new=counts["new"],
             updated=counts["updated"],

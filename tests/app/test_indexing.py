@@ -182,7 +182,9 @@ def test_a_run_can_be_stopped_continued_and_dropped(
     assert ready < 48
 
     services.worker.resume(stopped)
-    wait_until(lambda: is_idle(services) and not services.activity("notes").stopped)
+    wait_until(  # the whole sample, refined
+        lambda: is_idle(services) and not services.activity("notes").stopped, timeout_s=180.0
+    )
     assert states(services) == {"ready": 48}
 
     job = services.queue.add("notes", [DOCUMENTS], kind="folder")

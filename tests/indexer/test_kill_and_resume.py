@@ -115,8 +115,9 @@ def embedded_again(log: Path) -> int:
     again = 0
     for index, (process, hashes) in enumerate(calls):
         again += len(known.intersection(hashes))
-        is_last = index + 1 == len(calls) or calls[index + 1][0] != process
-        if not is_last:
+        # the model may have begun a slice while the one before was being archived
+        later = [other for other, _ in calls[index + 1 : index + 3] if other == process]
+        if len(later) == 2:
             known.update(hashes)
     return again
 

@@ -320,20 +320,20 @@ def test_what_cannot_be_looked_at_is_not_gone(world, monkeypatch):
     path = world.write("closed/a.md", "# A\n\nFirst.")
     world.write("b.md", "# B\n\nSecond.")
     world.index()
-    scandir, lstat = os.scandir, Path.lstat
+    scandir, lstat = os.scandir, os.lstat
 
     def refuse_listing(folder):
         if Path(folder) == path.parent:
             raise PermissionError(13, "Permission denied")
         return scandir(folder)
 
-    def refuse_status(self):
-        if self == path:
+    def refuse_status(location):
+        if os.fsdecode(location) == str(path):
             raise PermissionError(13, "Permission denied")
-        return lstat(self)
+        return lstat(location)
 
     monkeypatch.setattr(os, "scandir", refuse_listing)
-    monkeypatch.setattr(Path, "lstat", refuse_status)
+    monkeypatch.setattr(os, "lstat", refuse_status)
     report = world.index(prune=True)
     assert (report.removed, report.missing, report.failed) == (0, 0, 1)
     assert report.outcomes[0].code == "unreadable_folder"
