@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from indexer.filters import Where
 
-__all__ = ["DocumentRecord", "Scored", "StoredChunk", "VectorStore"]
+__all__ = ["DocumentRecord", "IndexFault", "Scored", "StoredChunk", "VectorStore"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,21 @@ class Scored:
 
     chunk_id: str
     score: float
+
+
+@dataclass(frozen=True, slots=True)
+class IndexFault:
+    """Where an index and the content it was made from disagree.
+
+    Args:
+        where: path of the file, or the address of what is not a file.
+        what: what is wrong.
+        is_damage: False where the index is only behind, and follows by itself when next used.
+    """
+
+    where: str
+    what: str
+    is_damage: bool = True
 
 
 class VectorStore(Protocol):
@@ -152,6 +167,23 @@ class VectorStore(Protocol):
         self, *, batch_size: int = 1024
     ) -> Iterator[tuple[list[StoredChunk], NDArray[np.float32]]]:
         """Yield every chunk once with its (N, D) vectors, in batches."""
+
+    def check_index(self, *, sample: int = 64) -> list[IndexFault]:
+        """Compare the index with the content it was made from, and change neither.
+
+        Compares the exact number of vectors, and their checksums where the index has any; else a
+        sample of its vectors and payloads.
+
+        Args:
+            sample: how many vectors and payloads are compared where there are no checksums.
+        """
+
+    def rebuild_index(self) -> None:
+        """Set the index aside and make it anew from the content, without a model.
+
+        Raises:
+            StorageError: it cannot be written; the content is untouched.
+        """
 
     def flush(self) -> None:
         """Write what is derived (the index file) to disk; committed content needs no flush."""

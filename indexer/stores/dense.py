@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from indexer.archive import VectorArchive
 from indexer.database import Database
+from indexer.stores.base import IndexFault
 from indexer.stores.changes import accept_index, accepted_index, touched_rows, used_rows
 from indexer.stores.index_file import (
     INDEX_TYPE,
@@ -112,6 +113,30 @@ class DenseIndex:
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    @property
+    def path(self) -> Path:
+        """The file of the index."""
+        return self._file.path
+
+    def file_fault(self) -> IndexFault | None:
+        """Return what is wrong with the file, as it is on the disk; None when it is as written."""
+        damage = self._file.damage()
+        with self._database.read(committed=True) as connection:
+            token, _ = accepted_index(connection, self._name)
+        if damage is not None and damage[0] != self._file.path:
+            return IndexFault(str(damage[0]), damage[1])  # what is to vouch for the index
+        stamp = self._file.stamp()
+        if token and (stamp is None or stamp.token != token):
+            what = "it belongs to another state of the content, and is built anew when next used"
+            return IndexFault(str(self._file.path), what, is_damage=False)
+        return None if damage is None else IndexFault(str(damage[0]), damage[1])
+
+    def set_aside(self) -> None:
+        """Rename the file, so that the next search builds the index anew."""
+        with self._lock.exclusive():
+            self._file.set_aside()
+            self._forget()
 
     def save(self) -> None:
         """Write the index to disk when it changed since it was read or written.

@@ -17,7 +17,7 @@ from indexer.database import Database
 from indexer.documents import Chunk, Document
 from indexer.errors import CollectionBusyError, StorageError
 from indexer.stores import lexical, reading, writing
-from indexer.stores.base import DocumentRecord, Scored, StoredChunk
+from indexer.stores.base import DocumentRecord, IndexFault, Scored, StoredChunk
 from indexer.stores.dense import DenseIndex
 
 if TYPE_CHECKING:
@@ -179,6 +179,24 @@ class FaissStore:
         with self._database.read(committed=True) as connection:
             for chunks, rows in reading.scroll_chunks(connection, batch_size=batch_size):
                 yield chunks, self._archive.read(rows)
+
+    def check_index(self, *, sample: int = 64) -> list[IndexFault]:
+        """See ``VectorStore.check_index``; checksums prove every vector, so none is sampled."""
+        fault = self._dense.file_fault()
+        if fault is not None:
+            return [fault]
+        with self._dense.snapshot() as connection:
+            (used,) = connection.execute("SELECT count(DISTINCT row) FROM chunks").fetchone()
+            found = len(self._dense)
+        if found == used:
+            return []
+        what = f"it holds {found:,} vectors, the passages use {used:,}"
+        return [IndexFault(str(self._dense.path), what)]
+
+    def rebuild_index(self) -> None:
+        """See ``VectorStore.rebuild_index``."""
+        self._dense.set_aside()
+        self.flush()
 
     def flush(self) -> None:
         """Write the index file if it is out of date; committed content needs no flush.

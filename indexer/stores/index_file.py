@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from indexer.errors import StorageError
+from indexer.sealed_json import read_sealed, sealed_text, write_sealed
 from indexer.segments import disk_errors, free_space, sync_folder
 
 __all__ = ["INDEX_TYPE", "IndexFile", "IndexStamp", "UnusableIndexError", "import_faiss"]
@@ -25,6 +26,8 @@ INDEX_TYPE = "IDMap2,Flat"
 """What the file holds, in FAISS's own notation; the measure is the inner product."""
 
 _LOCK_TIMEOUT_S = 10.0
+_MOST_LOOKS = 3
+_FILE_SHA256 = "file_sha256"  # what index.json calls the checksum of index.faiss, having its own
 
 logger = logging.getLogger(__name__)
 
@@ -106,13 +109,39 @@ class IndexFile:
     def stamp(self) -> IndexStamp | None:
         """Return what ``index.json`` says; None when it is absent or makes no sense."""
         try:
-            values = json.loads(self._stamp_path.read_text(encoding="utf-8"))
-            return IndexStamp(**values)
+            return IndexStamp(**_stamp_values(self._stamp_path))
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError) as error:
             logger.warning("%s cannot be used: %s", self._stamp_path, error)
             return None
+
+    def damage(self) -> tuple[Path, str] | None:
+        """Return which file of the pair was altered since it was written, and how; None for none.
+
+        A pair that another process is just replacing is whole.
+        """
+        for _ in range(_MOST_LOOKS):
+            found = self._damage()
+            if found is None or found == self._damage():
+                return found
+        return None
+
+    def _damage(self) -> tuple[Path, str] | None:
+        try:
+            content = self._stamp_path.read_bytes()
+            stamp = IndexStamp(**_stamp_values(self._stamp_path))
+        except FileNotFoundError:
+            return None  # without it nobody reads the index
+        except (OSError, ValueError, TypeError) as error:
+            return self._stamp_path, f"cannot be read: {error}"
+        if _FILE_SHA256.encode() in content and content != _stamp_text(stamp):
+            return self._stamp_path, "its bytes are not those that were written"
+        try:
+            is_whole = _sha256(self.path) == stamp.sha256
+        except OSError as error:
+            return self.path, f"cannot be read: {error.strerror}"
+        return None if is_whole else (self.path, "its bytes are not those that were written")
 
     def load(self, stamp: IndexStamp, *, dim: int) -> Any:  # noqa: ANN401
         """Return the index.
@@ -171,15 +200,10 @@ class IndexFile:
         Raises:
             StorageError: the disk is full or cannot be written.
         """
-        stamp_draft = self._stamp_path.with_name("index.json.new")
         with disk_errors(self._stamp_path, needed=4096):
             self._draft.replace(self.path)
-            with stamp_draft.open("w", encoding="utf-8") as stream:
-                json.dump(asdict(stamp), stream, indent=1)
-                stream.flush()
-                os.fsync(stream.fileno())
-            stamp_draft.replace(self._stamp_path)
             sync_folder(self._directory)
+        write_sealed(self._stamp_path, _sealed_values(stamp))
 
     @property
     def _draft(self) -> Path:
@@ -191,9 +215,33 @@ class IndexFile:
             raise UnusableIndexError(
                 f"it is {stamp.index_type} of width {stamp.dim}, not {INDEX_TYPE} of {dim}"
             )
-        with self.path.open("rb") as stream:
-            actual = hashlib.file_digest(stream, "sha256").hexdigest()
+        actual = _sha256(self.path)
         if actual != stamp.sha256:
             raise UnusableIndexError(
                 f"its sha256 is {actual}, {self._stamp_path.name} says {stamp.sha256}"
             )
+
+
+def _stamp_values(path: Path) -> dict[str, Any]:
+    text = path.read_text(encoding="utf-8")
+    if f'"{_FILE_SHA256}"' in text:
+        values = read_sealed(path)
+        values["sha256"] = values.pop(_FILE_SHA256)
+        return values
+    older: dict[str, Any] = json.loads(text)  # of before the file had a checksum of its own
+    return older
+
+
+def _sealed_values(stamp: IndexStamp) -> dict[str, object]:
+    values: dict[str, object] = asdict(stamp)
+    values[_FILE_SHA256] = values.pop("sha256")
+    return values
+
+
+def _stamp_text(stamp: IndexStamp) -> bytes:
+    return sealed_text(_sealed_values(stamp)).encode("utf-8")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
