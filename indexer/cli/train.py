@@ -141,6 +141,8 @@ def train(  # noqa: PLR0913 - each argument is a flag of the command
     start, files = settings.model, list(pairs or ())
     defaults: Mapping[str, Any] = {}
     if on_corpus is not None:
+        from indexer.embedder import model_info
+
         with session.open(on_corpus) as collection:
             start = model or collection.config.model
             files.append(
@@ -155,7 +157,7 @@ def train(  # noqa: PLR0913 - each argument is a flag of the command
                     resume=resume,
                 )
             )
-        defaults = train_corpus.CORPUS_DEFAULTS
+        defaults = train_corpus.corpus_defaults(model_info(start))
     elif not files or query_writer or corpus_pairs:
         raise UsageError(
             "name files of pairs to train on, or a collection: gircse train --on-corpus COLLECTION"

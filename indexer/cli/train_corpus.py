@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from indexer.adaptation.pair_making import PairReport
     from indexer.cli.session import Session
     from indexer.collection import Collection
+    from indexer.embedder import ModelInfo
 
-__all__ = ["CORPUS_DEFAULTS", "corpus_pair_file", "print_next_step"]
+__all__ = ["corpus_defaults", "corpus_pair_file", "print_next_step"]
 
 _CORPUS = "Documents without labels"
 
@@ -46,15 +47,39 @@ QueryWriter = Annotated[
     ),
 ]
 
-CORPUS_DEFAULTS: Mapping[str, Any] = {
+_DEFAULTS: Mapping[str, Any] = {
     "updates": 150,
     # whole chunks: what a query asks for may stand at their end
     "max_length": 256,
+}
+_ANCHORED: Mapping[str, Any] = {
+    "learning_rate": 5e-4,
+    "average_decay": 0.97,
+    "symmetric": False,
+    "temperature": 0.05,
+    "anchor_weight": 250.0,
+    "anchor_rare": 0.7,
+    "anchor_lexical": 0.6,
+    "anchor_length": 150,
+    "anchor_whitening": 0.2,
+    "anchor_steps": 5,
+}
+_DISTILLED: Mapping[str, Any] = {
     "teacher": "hybrid",
     "teacher_dense_weight": 0.5,
     "distillation_weight": 0.5,
 }
-"""What training on a collection wants where a run says nothing."""
+
+
+def corpus_defaults(start: ModelInfo) -> Mapping[str, Any]:
+    """Return what training on a collection wants where a run says nothing.
+
+    Pairs made of the documents are too few and too unlike real queries to be followed alone. What
+    is rare and what is common in the collection says more: the anchor, where the model can have
+    one; else the model's own similarities mixed with BM25 hold it back.
+    """
+    can_anchor = "residual_sum" in start.fingerprint().get("pooling", "")
+    return {**_DEFAULTS, **(_ANCHORED if can_anchor else _DISTILLED)}
 
 
 def corpus_pair_file(
