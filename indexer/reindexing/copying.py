@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from indexer.reindexing import transit
 from indexer.reindexing.difference import Changed, Comparison
+from indexer.reindexing.waiting import Waiting
 from indexer.stores.writing import delete_documents
 
 if TYPE_CHECKING:
@@ -22,10 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Content", "ContentCopy"]
 
-_GROUP_DOCUMENTS = 256
-_GROUP_CHUNKS = 4096
-_GROUP_CHARS = 8_000_000
 _ROWS_PER_WRITE = 500
+_TAKEN_OVER_AT_ONCE = 2048
+_POLL_S = 0.2
 
 _T = TypeVar("_T")
 
@@ -99,53 +99,76 @@ class ContentCopy:
         return True
 
     def _copy(self, changed: Iterator[Changed]) -> bool:
-        group = _Group()
-        for item in changed:
+        waiting = Waiting()
+        try:
+            for item in changed:
+                parcel = transit.load(self._source.database, item.document_id, cut=self._cut)
+                if parcel is not None:  # else removed meanwhile: the next comparison says so
+                    waiting.add(parcel, self._writer.known(parcel.hashes))
+                if not self._embed(waiting, is_end=False):
+                    break
+            else:
+                self._embed(waiting, is_end=True)
+            self._keep(waiting)
+        finally:
+            self._writer.close()
+        return not waiting and not self._should_stop()
+
+    def _embed(self, waiting: Waiting, *, is_end: bool) -> bool:
+        """Keep the model at work and store what is complete; return False when it was stopped.
+
+        Args:
+            waiting: the documents on their way.
+            is_end: wait for all of them; otherwise return as soon as there is room for another.
+        """
+        if not self._shares_vectors:
+            waiting.release()
+        elif is_end or len(waiting.fresh) >= _TAKEN_OVER_AT_ONCE:
+            self._take_over(waiting)
+        writer = self._writer
+        while True:
             if self._should_stop():
+                writer.withdraw()
+                while not writer.is_done:  # what the model has begun is not thrown away
+                    self._collect(waiting, timeout_s=None)
                 return False
-            parcel = transit.load(self._source.database, item.document_id, cut=self._cut)
-            if parcel is None:
-                continue  # removed meanwhile: the next comparison says so
-            group.add(parcel, self._writer.known(parcel.hashes))
-            if group.is_full(self._writer.slice_size):
-                if not self._store(group):
-                    return False
-                group = _Group()
-        return self._store(group)
+            has_slice = len(waiting.texts) >= (1 if is_end else writer.slice_size)
+            if has_slice and writer.has_room:
+                writer.submit(waiting.next_texts(writer.slice_size))
+            elif has_slice or (is_end and not writer.is_done):
+                self._collect(waiting, timeout_s=_POLL_S)
+            else:
+                self._collect(waiting, timeout_s=0.0)
+                return True
 
-    def _store(self, group: _Group) -> bool:
-        """Embed and store a group; return False when it was stopped before all of it was there."""
-        if self._shares_vectors:
-            self._take_over(group)
-        self._keep(group)
-        if group.texts and self._should_stop():
-            return False
-        for rows in self._writer.embed(group.texts):
-            group.rows.update(rows)
-            self._keep(group)
-            if group.parcels and self._should_stop():
-                return False  # what is embedded by half is in the archive, for the next run
-        return True
+    def _collect(self, waiting: Waiting, *, timeout_s: float | None) -> None:
+        has_arrived = self._writer.wait(timeout_s)
+        if has_arrived:
+            waiting.arrive(self._writer.collect())
+        if has_arrived or waiting.is_worth_a_write:
+            self._keep(waiting)
 
-    def _take_over(self, group: _Group) -> None:
-        theirs = self._source.archive.lookup(list(group.texts))
+    def _take_over(self, waiting: Waiting) -> None:
+        """Take the vectors that the source has; the other texts are for the model."""
+        theirs = self._source.archive.lookup(list(waiting.fresh))
         if theirs:
             hashes = list(theirs)
             vectors = self._source.archive.read([theirs[key] for key in hashes])
             rows = self._target.archive.append(hashes, vectors)
-            group.rows.update(zip(hashes, rows, strict=True))
             for key in hashes:
-                del group.texts[key]
+                del waiting.fresh[key]
+            waiting.arrive(dict(zip(hashes, rows, strict=True)))
             self.taken_over += len(hashes)
+        waiting.release()
 
-    def _keep(self, group: _Group) -> None:
-        """Store the documents all of whose texts have vectors; the others stay in the group."""
-        complete = group.take_complete()
+    def _keep(self, waiting: Waiting) -> None:
+        """Store the documents all of whose texts have vectors."""
+        complete, rows = waiting.take_complete()
         if complete:
             with self._target.database.write() as connection:
                 for parcel in complete:
-                    transit.store(connection, parcel, group.rows)
-            self._on_stored(len(complete), sum(parcel.weight for parcel in complete))
+                    transit.store(connection, parcel, rows)
+        self._on_stored(len(complete), sum(parcel.weight for parcel in complete))
 
     def _settle_ledger(self, comparison: Comparison) -> None:
         """Take over what the ledger says of files that brought no document, or changed since."""
@@ -155,44 +178,6 @@ class ContentCopy:
         for rows in _parts(comparison.ledger_rows()):
             with self._target.database.write() as connection:
                 transit.store_ledger_rows(connection, rows)
-
-
-class _Group:
-    """Documents that are embedded together."""
-
-    def __init__(self) -> None:
-        self.parcels: list[transit.Parcel] = []
-        self.rows: dict[bytes, int] = {}
-        self.texts: dict[bytes, str] = {}
-        self._chunks = 0
-        self._chars = 0
-
-    def add(self, parcel: transit.Parcel, known: dict[bytes, int]) -> None:
-        """Take in a document, given the rows of those of its texts that are in the archive."""
-        self.parcels.append(parcel)
-        self.rows.update(known)
-        self.texts.update((key, text) for key, text in parcel.texts.items() if key not in self.rows)
-        self._chunks += len(parcel.chunks)
-        self._chars += len(parcel.document.text) + sum(map(len, parcel.texts.values()))
-
-    def is_full(self, texts: int) -> bool:
-        """Return whether to store it now, given how many texts the model takes at once."""
-        return (
-            len(self.texts) >= texts
-            or len(self.parcels) >= _GROUP_DOCUMENTS
-            or self._chunks >= _GROUP_CHUNKS
-            or self._chars >= _GROUP_CHARS
-        )
-
-    def take_complete(self) -> list[transit.Parcel]:
-        """Remove and return the documents all of whose texts have rows."""
-        complete: list[transit.Parcel] = []
-        others: list[transit.Parcel] = []
-        for parcel in self.parcels:
-            is_complete = all(key in self.rows for key in parcel.hashes)
-            (complete if is_complete else others).append(parcel)
-        self.parcels = others
-        return complete
 
 
 def _parts(items: Iterator[_T]) -> Iterator[list[_T]]:

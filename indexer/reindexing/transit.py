@@ -29,20 +29,6 @@ _DOCUMENT_ID = LEDGER_COLUMNS.index("document_id")
 
 
 @dataclass(frozen=True, slots=True)
-class _Stored:
-    """Columns in the very form in which the source keeps them.
-
-    Another version of zlib compresses to other bytes: a comparison must not take that for a change.
-    """
-
-    modified_at: float
-    size_bytes: int
-    metadata: str
-    text: bytes
-    sections: str
-
-
-@dataclass(frozen=True, slots=True)
 class Parcel:
     """A document as it will be stored.
 
@@ -52,7 +38,9 @@ class Parcel:
         texts: what the model reads for each of them, by ``text_hash``.
         hashes: for each of the chunks the key of its text.
         weight: how many chunks it has where it comes from.
-        stored: further columns.
+        modified_at: modification time of the file, seconds since the epoch.
+        size_bytes: size of the file.
+        deflated: its text as it is stored where it comes from.
         ledger_row: ``LEDGER_COLUMNS`` of its row; None when it has none.
     """
 
@@ -61,7 +49,9 @@ class Parcel:
     texts: Mapping[bytes, str]
     hashes: tuple[bytes, ...]
     weight: int
-    stored: _Stored
+    modified_at: float
+    size_bytes: int
+    deflated: bytes
     ledger_row: tuple[Any, ...] | None
 
 
@@ -89,8 +79,8 @@ def load(
         if document is None:
             return None
         chunks = reading.load_chunks_of_document(connection, document_id)
-        stored = connection.execute(
-            "SELECT d.modified_at, d.size_bytes, d.metadata, t.text, t.sections "
+        modified_at, size_bytes, deflated = connection.execute(
+            "SELECT d.modified_at, d.size_bytes, t.text "
             "FROM documents d JOIN document_texts t ON t.document = d.key WHERE d.id = ?",
             (document_id,),
         ).fetchone()
@@ -108,7 +98,9 @@ def load(
         texts=dict(zip(hashes, texts, strict=True)),
         hashes=hashes,
         weight=weight,
-        stored=_Stored(*stored),
+        modified_at=modified_at,
+        size_bytes=size_bytes,
+        deflated=deflated,
         ledger_row=ledger_row,
     )
 
@@ -121,23 +113,19 @@ def store(connection: sqlite3.Connection, parcel: Parcel, rows: Mapping[bytes, i
         parcel: the document.
         rows: the archive row of each of its texts.
     """
-    stored = parcel.stored
     writing.replace_document(
         connection,
         parcel.document,
         parcel.chunks,
         [rows[key] for key in parcel.hashes],
-        modified_at=stored.modified_at,
-        size_bytes=stored.size_bytes,
+        modified_at=parcel.modified_at,
+        size_bytes=parcel.size_bytes,
     )
-    identity = parcel.document.id
+    # Another version of zlib gives other bytes, which a comparison would take for another text.
     connection.execute(
-        "UPDATE documents SET metadata = ? WHERE id = ?", (stored.metadata, identity)
-    )
-    connection.execute(
-        "UPDATE document_texts SET text = ?, sections = ? "
+        "UPDATE document_texts SET text = ? "
         "WHERE document = (SELECT key FROM documents WHERE id = ?)",
-        (stored.text, stored.sections, identity),
+        (parcel.deflated, parcel.document.id),
     )
     if parcel.ledger_row is not None:
         store_ledger_rows(connection, [parcel.ledger_row])
