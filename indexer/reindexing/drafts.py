@@ -72,14 +72,15 @@ def discard_drafts(directory: Path) -> list[str]:
     """Remove all drafts; return the names of their folders."""
     names = [note.parent.name for note in _notes(directory)]
     for name in names:
-        (directory / name / DRAFT_NOTE).unlink(missing_ok=True)  # killed after this, a sweep does it
+        (directory / name / DRAFT_NOTE).unlink(missing_ok=True)  # if killed now, a sweep does it
         shutil.rmtree(directory / name, ignore_errors=True)
     return names
 
 
 def _notes(directory: Path) -> list[Path]:
     used = {record.content for record in read_generations(directory).all}
-    return [note for note in directory.glob(f"content-*/{DRAFT_NOTE}") if note.parent.name not in used]
+    notes = directory.glob(f"content-*/{DRAFT_NOTE}")
+    return [note for note in notes if note.parent.name not in used]
 
 
 def _read(directory: Path, note: Path) -> Draft | None:
