@@ -18,6 +18,7 @@ from indexer.embedder import list_models
 from indexer.errors import FormatVersionError, StorageError
 from indexer.fingerprint import Fingerprint
 from indexer.sealed_json import read_sealed, write_sealed
+from indexer.segments import NUMPY_TYPES, VectorType
 
 if TYPE_CHECKING:
     from indexer.chunking import ChunkingConfig
@@ -77,11 +78,13 @@ class ContentSettings:
         model: name or folder of the model.
         dim: width D of the vectors.
         fingerprint: what decides the vectors.
+        vectors: the type of number that they are kept in.
     """
 
     model: str
     dim: int
     fingerprint: Fingerprint
+    vectors: VectorType = "fp32"
 
     @property
     def steps(self) -> int:
@@ -101,15 +104,24 @@ class ContentSettings:
             "model": self.model,
             "dim": self.dim,
             "fingerprint": self.fingerprint.as_dict(),
+            "vectors": self.vectors,
         }
 
     @classmethod
-    def new(cls, info: ModelInfo, *, steps: int, chunking: ChunkingConfig) -> ContentSettings:
+    def new(
+        cls,
+        info: ModelInfo,
+        *,
+        steps: int,
+        chunking: ChunkingConfig,
+        vectors: VectorType = "fp32",
+    ) -> ContentSettings:
         """Return the settings of a content that is about to be made."""
         return cls(
             model=_lasting_name(info),
             dim=info.dim,
             fingerprint=Fingerprint(info.fingerprint(), steps, chunking.as_dict()),
+            vectors=vectors,
         )
 
 
@@ -139,6 +151,11 @@ class CollectionConfig:
     def dim(self) -> int:
         """Width D of the vectors."""
         return self.settings.dim
+
+    @property
+    def vectors(self) -> VectorType:
+        """The type of number that vectors are kept in."""
+        return self.settings.vectors
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -263,8 +280,14 @@ def _settings(values: Mapping[str, object]) -> ContentSettings:
     fingerprint, dim = values["fingerprint"], values["dim"]
     if not isinstance(fingerprint, dict) or not isinstance(dim, int) or dim < 1:
         raise ValueError("'fingerprint' must be an object and 'dim' a number above 0")
+    vectors = values.get("vectors", "fp32")  # absent where there was no choice yet
+    if vectors not in NUMPY_TYPES:
+        raise ValueError(f"'vectors' must be one of {', '.join(NUMPY_TYPES)}")
     return ContentSettings(
-        model=str(values["model"]), dim=dim, fingerprint=Fingerprint.from_dict(fingerprint)
+        model=str(values["model"]),
+        dim=dim,
+        fingerprint=Fingerprint.from_dict(fingerprint),
+        vectors=vectors,
     )
 
 

@@ -66,7 +66,9 @@ class Generation:
         self.database = Database(path)
         self.ledger = Ledger(self.database)
         try:
-            self.archive = VectorArchive(self.directory, self.database, dim=self.config.dim)
+            self.archive = VectorArchive(
+                self.directory, self.database, dim=self.config.dim, vectors=self.config.vectors
+            )
         except BaseException:
             self.database.close()
             raise

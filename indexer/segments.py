@@ -1,7 +1,12 @@
 """Files of vectors: ``00000.npy``, ``00001.npy`` … with a fixed number of rows each.
 
-Knows bytes and disks. Which rows count, and what they belong to, is recorded elsewhere; numpy can
-load every file on its own.
+Knows bytes and disks. Which rows count, and what they belong to, is recorded elsewhere.
+
+Why .npy and not Arrow, Parquet or safetensors: its header has a fixed size, so that rows can be
+added at the end and the file is whole after every batch, where the others are written once and need
+their index or footer anew; a row is at a place that can be computed, so that one is read without
+the others; and anybody can read every file with ``numpy.load(path, mmap_mode="r")``, without this
+program and without a library that has to be kept up with.
 """
 
 from __future__ import annotations
@@ -17,7 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from indexer.errors import StorageError
 
@@ -25,7 +30,21 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["SEGMENT_ROWS", "Segments", "WrittenRows", "disk_errors", "free_space", "sync_folder"]
+__all__ = [
+    "NUMPY_TYPES",
+    "SEGMENT_ROWS",
+    "Segments",
+    "VectorType",
+    "WrittenRows",
+    "disk_errors",
+    "free_space",
+    "sync_folder",
+]
+
+VectorType = Literal["fp32", "fp16"]
+
+NUMPY_TYPES: dict[VectorType, str] = {"fp32": "<f4", "fp16": "<f2"}
+"""What numpy calls each type of number that vectors are kept in."""
 
 SEGMENT_ROWS = 65_536
 """Vectors per file."""
@@ -45,13 +64,19 @@ class WrittenRows:
 
 
 class Segments:
-    """Rows of float32, little-endian, spread over the files of a folder. Safe between threads.
+    """Rows of numbers, little-endian, spread over the files of a folder. Safe between threads.
 
     Rows are numbered over all files. Nothing is ever cut off or moved; a row may be written again.
+
+    Args:
+        folder: where the files are.
+        vectors: the type of number, the same in all of them.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, vectors: VectorType) -> None:
         self.folder = folder
+        self.numpy_type = NUMPY_TYPES[vectors]
+        self._item_bytes = int(self.numpy_type[-1])
         self._readers: dict[int, _Reader] = {}
         self._opening = threading.Lock()
 
@@ -71,10 +96,10 @@ class Segments:
             row = first_row + written
             local_row = row % SEGMENT_ROWS
             count = min(len(vectors) - written, SEGMENT_ROWS - local_row)
-            content = vectors[written : written + count].astype("<f4").tobytes()
-            header = _header(local_row + count, dim)
+            content = vectors[written : written + count].astype(self.numpy_type).tobytes()
+            header = self._header(local_row + count, dim)
             with disk_errors(self.path(row), needed=len(content)):
-                _write_rows(self.path(row), content, _offset(row, dim), header=header)
+                _write_rows(self.path(row), content, self._offset(row, dim), header=header)
             yield WrittenRows(row, count, hashlib.sha256(content).digest())
             written += count
 
@@ -85,7 +110,8 @@ class Segments:
             StorageError: the file is missing or cut off.
         """
         # pread, not a memory map: on a file that was cut off a map ends the process with SIGBUS.
-        path, offset, remaining = self.path(first_row), _offset(first_row, dim), count * dim * 4
+        path, offset = self.path(first_row), self._offset(first_row, dim)
+        remaining = count * dim * self._item_bytes
         with disk_errors(path, needed=0):
             reader = self._reader(first_row // SEGMENT_ROWS, path)
             while remaining:
@@ -117,9 +143,9 @@ class Segments:
             size = os.fstat(reader.descriptor).st_size
         stated = _STATED_ROWS.search(header)
         rows = int(stated[1]) if stated is not None else -1
-        if header != _header(rows, dim):
+        if header != self._header(rows, dim):
             return "its header is not the one that was written"
-        if not count <= rows <= (size - _HEADER_BYTES) // (dim * 4):
+        if not count <= rows <= (size - _HEADER_BYTES) // (dim * self._item_bytes):
             return f"its header promises {rows:,} rows, {count:,} are recorded"
         return ""
 
@@ -127,6 +153,20 @@ class Segments:
         """Close the files; may be called twice, and reading opens them again."""
         with self._opening:
             self._readers.clear()
+
+    def _offset(self, row: int, dim: int) -> int:
+        return _HEADER_BYTES + row % SEGMENT_ROWS * dim * self._item_bytes
+
+    def _header(self, rows: int, dim: int) -> bytes:
+        """Return the header of a .npy file, version 1.0, padded to a length that never changes.
+
+        Source: ``numpy.lib.format``; numpy's own writer may pad otherwise from version to version.
+        """
+        described = (
+            f"{{'descr': '{self.numpy_type}', 'fortran_order': False, 'shape': ({rows}, {dim}), }}"
+        )
+        text = described.ljust(_HEADER_BYTES - 11) + "\n"
+        return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode("ascii")
 
     def _reader(self, segment: int, path: Path) -> _Reader:
         with self._opening:
@@ -185,20 +225,6 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _offset(row: int, dim: int) -> int:
-    return _HEADER_BYTES + row % SEGMENT_ROWS * dim * 4
-
-
-def _header(rows: int, dim: int) -> bytes:
-    """Return the header of a .npy file, version 1.0, padded to a length that never changes.
-
-    Source: ``numpy.lib.format``; numpy's own writer may pad otherwise from version to version.
-    """
-    described = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {dim}), }}"
-    text = described.ljust(_HEADER_BYTES - 11) + "\n"
-    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode("ascii")
 
 
 def _write_rows(path: Path, content: bytes, offset: int, *, header: bytes) -> None:

@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -206,7 +207,7 @@ def test_a_header_may_promise_rows_of_a_writer_that_was_killed(
     archive: VectorArchive, tmp_path: Path
 ) -> None:
     archive.append(keys(4), unit(4))
-    list(segments.Segments(tmp_path / "vectors").write(4, unit(5, seed=1)))
+    list(segments.Segments(tmp_path / "vectors", "fp32").write(4, unit(5, seed=1)))
     assert archive.header_faults() == []
     archive.append(keys(1, prefix="later"), unit(1, seed=2))
     assert archive.header_faults() == []
@@ -322,3 +323,76 @@ def test_closing_takes_no_file_from_a_thread_that_reads_it(
     for descriptor in descriptors:
         with pytest.raises(OSError, match="Bad file descriptor"):
             os.fstat(descriptor)
+
+
+# --- half precision -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def halves(database: Database, tmp_path: Path) -> VectorArchive:
+    return VectorArchive(tmp_path, database, vectors="fp16")
+
+
+@pytest.mark.usefixtures("small_segments")
+def test_half_precision_takes_half_the_room_and_numpy_loads_it(
+    halves: VectorArchive, tmp_path: Path
+) -> None:
+    vectors = unit(25, dim=384)
+    rows = halves.append(keys(25), vectors)
+    found = halves.read(rows)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1.0, atol=1e-6)
+    cosines = (found * vectors).sum(axis=1)
+    assert cosines.min() > 1 - 1e-6
+    files = sorted((tmp_path / "vectors").iterdir())
+    loaded = [np.load(path, mmap_mode="r") for path in files]
+    assert {array.dtype.str for array in loaded} == {"<f2"}
+    np.testing.assert_array_equal(np.concatenate(loaded), vectors.astype("<f2"))
+    assert files[0].stat().st_size == 128 + 10 * 384 * 2
+    assert halves.verify() == []
+    assert halves.header_faults() == []
+
+
+def test_half_precision_read_and_kept_again_is_the_same_bytes(
+    halves: VectorArchive, tmp_path: Path
+) -> None:
+    halves.append(keys(500), unit(500, dim=384))
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    with closing(Database(copy / "collection.db")) as other:
+        archive = VectorArchive(copy, other, vectors="fp16")
+        archive.append(keys(500), halves.read(range(500)))
+        np.testing.assert_array_equal(archive.read(range(500)), halves.read(range(500)))
+    one, two = tmp_path / "vectors" / "00000.npy", copy / "vectors" / "00000.npy"
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_an_archive_stays_with_the_type_that_it_was_begun_in(
+    halves: VectorArchive, database: Database, tmp_path: Path
+) -> None:
+    halves.append(keys(2), unit(2))
+    later = VectorArchive(tmp_path, database, vectors="fp32")
+    assert later.vectors == "fp16"
+    later.append(keys(2, prefix="later"), unit(2, seed=1))
+    np.testing.assert_array_equal(later.read([0, 3]), halves.read([0, 3]))
+
+
+def test_an_archive_of_before_there_was_a_choice_is_read(
+    archive: VectorArchive, database: Database, tmp_path: Path
+) -> None:
+    vectors = unit(3)
+    archive.append(keys(3), vectors)
+    with database.write() as connection:
+        connection.execute("DELETE FROM state WHERE name = 'vectors'")
+    older = VectorArchive(tmp_path, database, vectors="fp16")
+    np.testing.assert_array_equal(older.read([2, 1, 0]), vectors[::-1])
+
+
+def test_a_flipped_bit_of_half_precision_is_found(halves: VectorArchive, tmp_path: Path) -> None:
+    halves.append(keys(4), unit(4, dim=16))
+    path = tmp_path / "vectors" / "00000.npy"
+    content = bytearray(path.read_bytes())
+    content[128 + 3 * 32] ^= 1
+    path.write_bytes(content)
+    (damaged,) = VectorArchive(tmp_path, halves._database).verify()
+    assert (damaged.first_row, damaged.last_row) == (0, 3)
