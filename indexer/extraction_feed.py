@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from indexer.extraction import ExtractionPool, ExtractionRequest
 from indexer.memory_plan import result_bytes
@@ -21,9 +22,31 @@ if TYPE_CHECKING:
     from indexer.memory_plan import MemoryPlan
     from indexer.planning import WorkItem
 
-__all__ = ["ExtractionFeed"]
+__all__ = ["ExtractionFeed", "Feed", "OpenFeed"]
 
 _AHEAD_FILES = 512
+
+
+class Feed(Protocol):
+    """Delivers files that were read, each of them once, in any order."""
+
+    @property
+    def has_results(self) -> bool:
+        """Whether a result can be taken without waiting."""
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether everything was taken, the error that ended the reading included."""
+
+    def next_result(self, timeout_s: float) -> tuple[WorkItem, ExtractionResult] | None:
+        """Return the next file that was read; None when there was none for ``timeout_s``."""
+
+    def take_begun(self) -> list[bytes]:
+        """Return the paths of files whose reading began since this was last asked."""
+
+
+OpenFeed = Callable[[Iterable["WorkItem"], "MemoryPlan"], AbstractContextManager[Feed]]
+"""Begins to read files, as far ahead of whoever takes them as the plan allows."""
 
 
 class ExtractionFeed:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from indexer.extraction import ExtractionLimits
+    from indexer.extraction_feed import OpenFeed
     from indexer.ledger import FileState
 
 __all__ = [
@@ -54,6 +55,7 @@ class IndexOptions:
         limits: what reading one file may take; None stands for the defaults.
         flush: write what is derived to the disk at the end; without it the next run that does, or
             the next search, takes in what this one stored.
+        open_feed: what reads the files; None reads them in processes of this machine.
 
     Raises:
         UsageError: ``jobs`` or ``lanes`` is below 1.
@@ -71,6 +73,7 @@ class IndexOptions:
     retry_failed: bool = False
     limits: ExtractionLimits | None = None
     flush: bool = True
+    open_feed: OpenFeed | None = None
 
     def __post_init__(self) -> None:
         for name in ("jobs", "lanes"):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from indexer.collection import Collection
     from indexer.embedding import EmbeddingWriter
     from indexer.extraction import ExtractionResult
-    from indexer.extraction_feed import ExtractionFeed
+    from indexer.extraction_feed import Feed
     from indexer.tally import Tally
 
 __all__ = ["Ingestion"]
@@ -86,7 +86,7 @@ class Ingestion:
         self._bytes = 0
         self._arrived = self._stored = self._marked = time.monotonic()
 
-    def run(self, feed: ExtractionFeed) -> None:
+    def run(self, feed: Feed) -> None:
         """Store everything that the feed delivers."""
         try:
             while not self._should_stop():
@@ -106,7 +106,7 @@ class Ingestion:
     def _is_full(self) -> bool:
         return self._files >= _MOST_FILES or self._bytes >= self._most_bytes
 
-    def _take_from(self, feed: ExtractionFeed) -> None:
+    def _take_from(self, feed: Feed) -> None:
         """Take what was read, as long as there is room; wait a moment where nothing is."""
         if self._is_full or feed.is_exhausted:
             self._collect(timeout_s=_POLL_S)  # nothing to take: the model is what to wait for
@@ -146,7 +146,7 @@ class Ingestion:
         if not read.wanted:
             self._complete.append(read)
 
-    def _give_to_model(self, feed: ExtractionFeed) -> None:
+    def _give_to_model(self, feed: Feed) -> None:
         """Hand over slices: full ones, or what there is where the model has nothing to do."""
         writer = self._writer
         while self._texts and writer.has_room:
@@ -190,7 +190,7 @@ class Ingestion:
             self._collect(timeout_s=_POLL_S)
         self._store_complete()
 
-    def _mark_begun(self, feed: ExtractionFeed) -> None:
+    def _mark_begun(self, feed: Feed) -> None:
         now = time.monotonic()
         if now - self._marked > _MARK_S:
             self._marked = now

@@ -217,13 +217,16 @@ class _Run:
             started_ns=self._started_ns,
             most_bytes=self._memory.group_bytes,
         )
-        with ExtractionFeed(
-            work,
-            tokenizer_file=collection.model_info().tokenizer_file,
-            chunking=collection.config.chunking,
-            memory=self._memory,
-        ) as feed:
+        with (self._options.open_feed or self._open_feed)(work, self._memory) as feed:
             ingestion.run(feed)
+
+    def _open_feed(self, work: Iterable[WorkItem], memory: MemoryPlan) -> ExtractionFeed:
+        return ExtractionFeed(
+            work,
+            tokenizer_file=self._collection.model_info().tokenizer_file,
+            chunking=self._collection.config.chunking,
+            memory=memory,
+        )
 
     def _settle_missing(self) -> None:
         """Remove what is gone, or say that it is, depending on the options."""
