@@ -12,8 +12,6 @@ from indexer.wording import milliseconds_text, steps_text
 
 __all__ = ["document_place", "hit_html", "latency_text", "type_label"]
 
-_SEPARATOR = " \N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} "  # as in ``Chunk.context``
-
 
 def type_label(media_type: str) -> str:
     """Return a media type's name for people."""
@@ -37,9 +35,8 @@ def hit_html(hit: Hit, uploads: UploadFolder) -> str:
     facts = [type_label(document.media_type)]
     if chunk.page is not None:
         facts.insert(0, f"page {chunk.page}")
-    headings = chunk.context.removeprefix(document.title).removeprefix(_SEPARATOR)
-    if headings:
-        facts.append(headings)
+    if hit.headings:
+        facts.append(hit.headings)
     if name != document.title:
         facts.append(name)
     facts.append(document_place(document.source, uploads))

@@ -17,6 +17,7 @@ Mode = Literal["hybrid", "dense", "lexical"]
 Fusion = Literal["weighted", "rrf"]
 MODES: tuple[Mode, ...] = ("hybrid", "dense", "lexical")
 FUSIONS: tuple[Fusion, ...] = ("weighted", "rrf")
+_SEPARATOR = " \N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} "  # as in ``Chunk.context``
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,12 @@ class Hit:
     lexical_score: float | None
     lexical_rank: int | None
     highlights: tuple[tuple[int, int], ...]
+
+    @property
+    def headings(self) -> str:
+        """The path of headings above the passage, without the document's title."""
+        context, title = self.chunk.context, self.document.title
+        return context.removeprefix(title).removeprefix(_SEPARATOR) if title else context
 
 
 @dataclass(frozen=True, slots=True)

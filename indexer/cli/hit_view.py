@@ -14,20 +14,13 @@ from indexer.cli.terminal import Terminal, one_line, printable
 if TYPE_CHECKING:
     from indexer.search import Hit
 
-__all__ = ["headings_of", "print_hit"]
+__all__ = ["print_hit"]
 
-_SEPARATOR = " \N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} "  # as in ``Chunk.context``
 _EXCERPT_CHARS = 360
 _READABLE_WIDTH = 110
 _INDENT = "    "
 _HIGHLIGHT = "bold underline"  # not by colour alone
 _STATES: dict[FileState, str] = {"changed": "  (changed since)", "missing": "  (file is gone)"}
-
-
-def headings_of(hit: Hit) -> str:
-    """Return the heading path without the document's title, which is shown beside it."""
-    context, title = hit.chunk.context, hit.document.title
-    return context.removeprefix(title).removeprefix(_SEPARATOR) if title else context
 
 
 def print_hit(terminal: Terminal, hit: Hit, state: FileState, *, full: bool) -> None:
@@ -42,7 +35,7 @@ def print_hit(terminal: Terminal, hit: Hit, state: FileState, *, full: bool) -> 
     head = Text.assemble((f"{hit.rank:>2}  {one_line(hit.document.title)}", "bold"))
     head.append("  " + " · ".join(_facts(hit, full=full)), style="dim")
     _print_wrapped(terminal, head, indent="")
-    if headings := headings_of(hit):
+    if headings := hit.headings:
         _print_wrapped(terminal, Text(one_line(headings), "italic"))
     source = hit.document.source
     terminal.line(  # unbroken, so that it can be copied

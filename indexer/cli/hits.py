@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from indexer.cli.freshness import FileState
-from indexer.cli.hit_view import headings_of, print_hit
+from indexer.cli.hit_view import print_hit
 from indexer.cli.terminal import Terminal, json_text, one_line, write_json
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def _hit_as_dict(hit: Hit, state: FileState) -> dict[str, object]:
         "title": document.title,
         "media_type": document.media_type,
         "page": chunk.page,
-        "headings": headings_of(hit),
+        "headings": hit.headings,
         "passage": chunk.text,
         "highlights": [list(span) for span in hit.highlights],
         "start": chunk.start,
