@@ -45,7 +45,7 @@ class Database:
         self._stamp: tuple[int, int, int] | None = None
         self._file: tuple[int, int] | None = None
         self._closed = False
-        self._has_written = False
+        self._has_written = not path.exists()  # one that is made is sealed as well
         self._writing = threading.Lock()
         self._listeners: list[Callable[[], None]] = []
         self._thread = threading.local()
@@ -109,6 +109,11 @@ class Database:
                 self._thread.writer = None
         for listener in tuple(self._listeners):
             listener()
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether this thread is inside a ``write()`` block."""
+        return self._writer() is not None
 
     def after_commit(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Call ``listener`` after each transaction that this object commits, in the same thread.

@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from indexer.sealed_json import read_sealed, write_sealed
+from indexer.sealed_json import read_sealed, sealed_text, write_sealed
 from indexer.segments import disk_errors, sync_folder
 
 __all__ = ["Seal", "break_seal", "file_digest", "read_seal", "seal_path", "set_seal"]
@@ -52,9 +52,12 @@ def read_seal(database: Path) -> Seal | None:
         ValueError: it is damaged.
     """
     try:
+        content = seal_path(database).read_bytes()
         values = read_sealed(seal_path(database))
     except FileNotFoundError:
         return None
+    if content != sealed_text(values).encode("utf-8"):
+        raise ValueError("its bytes are not those that were written")
     size, digest = values.get("size"), values.get("blocks_sha256")
     if not isinstance(size, int) or not isinstance(digest, str):
         raise ValueError("it lacks 'size' or 'blocks_sha256'")

@@ -120,14 +120,14 @@ class DenseIndex:
         return self._file.path
 
     def file_fault(self) -> IndexFault | None:
-        """Return what is wrong with the file, as it is on the disk; None when it is as written."""
+        """Return what is wrong with the file as it is on the disk; None where all is well."""
         damage = self._file.damage()
         with self._database.read(committed=True) as connection:
             token, _ = accepted_index(connection, self._name)
         if damage is not None and damage[0] != self._file.path:
             return IndexFault(str(damage[0]), damage[1])  # what is to vouch for the index
         stamp = self._file.stamp()
-        if token and (stamp is None or stamp.token != token):
+        if stamp is None or stamp.token != token:
             what = "it belongs to another state of the content, and is built anew when next used"
             return IndexFault(str(self._file.path), what, is_damage=False)
         return None if damage is None else IndexFault(str(damage[0]), damage[1])

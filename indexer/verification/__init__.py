@@ -1,0 +1,1 @@
+"""Proves a collection sound, names what is damaged, and mends what can be mended."""
