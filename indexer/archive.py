@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["DamagedRows", "VectorArchive", "check_vectors"]
+__all__ = ["ArchiveFile", "DamagedRows", "VectorArchive", "check_vectors"]
 
 _UNIT_TOLERANCE = 1e-3
 _HASHES_PER_QUERY = 500
@@ -45,6 +45,26 @@ class DamagedRows:
 
     def __str__(self) -> str:
         return f"{self.path}: rows {self.first_row} to {self.last_row}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveFile:
+    """One of the files of an archive.
+
+    Args:
+        path: where it is.
+        first_row: its first row, counted over the whole archive.
+        rows: how many of its rows are recorded.
+    """
+
+    path: Path
+    first_row: int
+    rows: int
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it has all the rows that it ever will; such a file never changes again."""
+        return self.rows == SEGMENT_ROWS
 
 
 class VectorArchive:
@@ -102,6 +122,12 @@ class VectorArchive:
         """Return the row of each hash that is there; the others are left out."""
         with self._database.read() as connection:
             return _rows_of(connection, hashes)
+
+    def hashes(self) -> Iterator[bytes]:
+        """Yield the hash of every text that has a vector, in no order."""
+        with self._database.read() as connection:
+            for (key,) in connection.execute("SELECT hash FROM vectors"):
+                yield key
 
     def append(self, hashes: Sequence[bytes], vectors: NDArray[np.float32]) -> list[int]:
         """Keep vectors under their hashes and return their rows, in input order.
@@ -190,6 +216,24 @@ class VectorArchive:
             path = self._segments.path(next_row)
             damaged.append(DamagedRows(path, next_row, recorded - 1, "no checksum was recorded"))
         return damaged
+
+    def files(self) -> list[ArchiveFile]:
+        """Return the files that hold the recorded rows, in order."""
+        recorded = len(self)
+        return [
+            ArchiveFile(
+                self._segments.path(first_row), first_row, min(recorded - first_row, SEGMENT_ROWS)
+            )
+            for first_row in range(0, recorded, SEGMENT_ROWS)
+        ]
+
+    def content(self, file: ArchiveFile) -> Iterator[bytes]:
+        """Yield a file's bytes in parts, without rows that were not recorded.
+
+        Raises:
+            StorageError: it is missing or cut off.
+        """
+        return self._segments.whole_file(file.first_row, file.rows, dim=self.dim)
 
     def header_faults(self) -> list[tuple[Path, str]]:
         """Return the files whose headers are not those that were written, with what is wrong."""

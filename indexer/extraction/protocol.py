@@ -27,6 +27,7 @@ __all__ = [
     "pack_chunks",
     "pack_document",
     "pack_path",
+    "pack_result",
     "unpack_path",
 ]
 
@@ -87,6 +88,22 @@ def pack_document(document: Document) -> Message:
 def pack_chunks(chunks: Sequence[Chunk]) -> list[list[Any]]:
     """Return chunks as plain values; their texts are stretches of the document's."""
     return [[chunk.start, chunk.end, chunk.page, chunk.context] for chunk in chunks]
+
+
+def pack_result(result: ExtractionResult) -> Message:
+    """Return a result as plain values, as ``decode_result`` takes them."""
+    document = None if result.document is None else pack_document(result.document)
+    return {
+        "status": result.status,
+        "sha256": result.sha256,
+        "size": result.size,
+        "mtime_ns": result.mtime_ns,
+        "document": document,
+        "chunks": pack_chunks(result.chunks),
+        "code": result.code,
+        "message": result.message,
+        "hint": result.hint,
+    }
 
 
 def decode_result(
