@@ -10,7 +10,7 @@ from pathlib import Path
 from indexer.collection_config import DATABASE_FILE, read_config
 from indexer.database import Database
 from indexer.errors import FormatVersionError, IndexerError
-from indexer.generations import Generations, read_generations
+from indexer.generations import GenerationRecord, read_generations
 from indexer.ledger import Ledger
 
 __all__ = ["CollectionSummary", "summarize"]
@@ -30,7 +30,8 @@ class CollectionSummary:
         states: number of files in each state of the ledger that occurs.
         modified_at: when it last changed, seconds since the epoch.
         problem: why it cannot be opened, with what to do; None when all is well.
-        generations: the one that is searched, and the one before it; None when they cannot be read.
+        live: the generation that is searched; None when it cannot be read.
+        previous: the one before it; None when there is none.
     """
 
     name: str
@@ -42,7 +43,8 @@ class CollectionSummary:
     states: dict[str, int] = field(default_factory=dict)
     modified_at: float = 0.0
     problem: str | None = None
-    generations: Generations | None = None
+    live: GenerationRecord | None = None
+    previous: GenerationRecord | None = None
 
 
 def summarize(directory: Path) -> CollectionSummary:
@@ -65,7 +67,8 @@ def summarize(directory: Path) -> CollectionSummary:
         steps=config.steps,
         states=totals.states,
         modified_at=totals.modified_at or config.created_at,
-        generations=generations,
+        live=generations.live,
+        previous=generations.previous,
     )
 
 

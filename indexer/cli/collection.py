@@ -1,4 +1,4 @@
-"""``gircse collections``: what there is to search, and removing it."""
+"""``gircse collections``: what there is to search, removing it, and undoing a rebuild."""
 
 from __future__ import annotations
 
@@ -7,6 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from indexer.cli.confirm import confirm_or_exit
+from indexer.cli.generation_view import (
+    defaults_as_dict,
+    defaults_text,
+    generation_as_dict,
+    generation_facts,
+    rollback_notes,
+)
 from indexer.cli.options import FormatOption, YesOption, epilog
 from indexer.cli.session import Session, session_of
 from indexer.cli.terminal import one_line, write_json
@@ -18,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "find_summary", "summary_as_dict"]
 
-app = typer.Typer(help="List, show and delete collections.", no_args_is_help=True)
+app = typer.Typer(help="List, show, delete and roll back collections.", no_args_is_help=True)
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of the collection.")]
 
@@ -63,19 +70,30 @@ def list_collections(context: typer.Context, format: FormatOption = "text") -> N
 def show_collection(
     context: typer.Context, name: NameArgument, format: FormatOption = "text"
 ) -> None:
-    """Show what a collection holds and what its vectors were made by."""
+    """Show what a collection holds, what made its vectors, and its generations.
+
+    The live generation is the one that is searched; gircse collections rollback returns to the
+    previous one.
+    """
     session = session_of(context)
     library = session.library(session.load())
-    with library.open(name) as target:
+    with library.open(name) as target, target.using() as generation:
         directory = target.directory
-        fingerprint = target.config.fingerprint.as_dict()
+        fingerprint = generation.config.fingerprint.as_dict()
+        defaults = generation.search_defaults()
     summary = find_summary(session, name)
+    kept = {"live": summary.live, "previous": summary.previous}
     if format == "json":
         write_json(
             {
                 **summary_as_dict(summary),
                 "directory": str(directory),
                 "fingerprint": fingerprint,
+                "search_defaults": defaults_as_dict(defaults),
+                **{
+                    role: None if record is None else generation_as_dict(directory, record)
+                    for role, record in kept.items()
+                },
             }
         )
         return
@@ -86,11 +104,37 @@ def show_collection(
         "size": size_text(summary.size_bytes),
         "changed": time_text(summary.modified_at),
         "directory": directory,
-        **_flat(fingerprint),
+        "searched with": defaults_text(defaults),
     }
+    for role, record in kept.items():
+        if record is not None:
+            facts |= generation_facts(directory, record, label=role)
+    facts |= _flat(fingerprint)
     width = max(len(label) for label in facts)
     for label, value in facts.items():
         session.terminal.line((f"{label:<{width}}  ", "dim"), one_line(str(value)))
+
+
+@app.command(
+    name="rollback",
+    epilog=epilog(
+        "gircse collections rollback work",
+        after=["Repeat it to return to where you were: both generations are kept."],
+    ),
+)
+def roll_back_collection(context: typer.Context, name: NameArgument) -> None:
+    """Return to the generation before the last rebuild; searches go on meanwhile."""
+    from indexer.rollback import roll_back
+
+    session = session_of(context)
+    with session.library(session.load()).open(name) as target:
+        report = roll_back(target)
+    session.terminal.line(
+        f"{name!r} is back at generation {report.live.number} ({report.live.index} index in"
+        f" {report.live.store}); generation {report.previous.number} is kept as the previous one."
+    )
+    for note in rollback_notes(report, name):
+        session.terminal.warn(note)
 
 
 @app.command(name="delete", epilog=epilog("gircse collections delete work"))
