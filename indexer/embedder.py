@@ -208,13 +208,20 @@ def runtime_report(model: str = DEFAULT_MODEL) -> dict[str, str]:
     }
 
 
-def load_embedder(model: str, *, device: str | None = None, dtype: str | None = None) -> Embedder:
+def load_embedder(
+    model: str,
+    *,
+    device: str | None = None,
+    dtype: str | None = None,
+    batch_tokens: int | None = None,
+) -> Embedder:
     """Load a model; takes seconds.
 
     Args:
         model: a registered name, a local folder or a hub id that has been pulled.
         device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``; None chooses the best there is.
         dtype: ``"float32"`` or ``"bfloat16"``; None chooses by device and model.
+        batch_tokens: largest padded batch, in tokens; None chooses by device.
 
     Raises:
         ModelError: it is missing, damaged or cannot be run faithfully.
@@ -228,7 +235,9 @@ def load_embedder(model: str, *, device: str | None = None, dtype: str | None = 
     from gircse_core.registry import resolve
 
     # Offline: nothing is downloaded in the middle of a run; `gircse model pull` is the way.
-    return GircseEmbedder(resolve(model, offline=True), device=device, dtype=dtype)
+    return GircseEmbedder(
+        resolve(model, offline=True), device=device, dtype=dtype, batch_tokens=batch_tokens
+    )
 
 
 def token_counts(

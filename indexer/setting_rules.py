@@ -176,6 +176,8 @@ RULES: dict[str, Rule] = {
     "jobs": _whole(1, 256, in_project=False),
     "timeout_s": _real(1, 86_400, unit=" of seconds", in_project=False),
     "memory_mb": _whole(256, 1_048_576, unit=" of MiB", in_project=False),
+    "max_memory_mb": _whole(1, 16_777_216, unit=" of MiB", in_project=False),
+    "batch_tokens": _whole(1, 16_777_216, in_project=False),
     "api_key": Rule(
         str,
         (str,),

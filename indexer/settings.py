@@ -68,6 +68,9 @@ class Settings:
         jobs: processes that read files while indexing.
         timeout_s: seconds that reading one file may take.
         memory_mb: MiB of memory that reading one file may take.
+        max_memory_mb: MiB that all of indexing but the model may take; None sets no limit beyond
+            ``memory_mb``.
+        batch_tokens: tokens that the model embeds at once; None chooses by device.
         api_key: what clients of the app's REST API have to send; None asks for none.
         read_only: the app searches and shows, and changes nothing.
         qdrant: where Qdrant is, and how collections are laid out there.
@@ -89,6 +92,8 @@ class Settings:
     jobs: int = field(default_factory=_default_jobs)
     timeout_s: float = 120.0
     memory_mb: int = 1024
+    max_memory_mb: int | None = None
+    batch_tokens: int | None = None
     api_key: str | None = field(default=None, repr=False)
     read_only: bool = False
     qdrant: QdrantSettings = field(default_factory=QdrantSettings)
