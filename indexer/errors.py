@@ -9,6 +9,7 @@ IndexerError
 │   └── FormatVersionError
 ├── CollectionBusyError        another process is writing to the collection
 ├── StorageError               the disk is full, read-only or damaged
+│   └── StoreUnreachableError  the server that holds an index does not answer
 └── ExtractionError            one file could not be read; never ends a run
 
 Every message says what happened, with the values seen, and what to do.
@@ -26,6 +27,7 @@ __all__ = [
     "InvalidFilterError",
     "StaleCollectionError",
     "StorageError",
+    "StoreUnreachableError",
     "UsageError",
 ]
 
@@ -64,6 +66,10 @@ class CollectionBusyError(IndexerError):
 
 class StorageError(IndexerError):
     """Reading or writing the collection's files failed."""
+
+
+class StoreUnreachableError(StorageError):
+    """The server that holds an index does not answer; the collection's own files are complete."""
 
 
 class ExtractionError(IndexerError):

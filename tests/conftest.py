@@ -15,3 +15,4 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Keep every test and its child processes out of the user's own home of collections."""
     os.environ["GIRCSE_HOME"] = str(tmp_path_factory.mktemp("gircse-home"))
     os.environ["XDG_CONFIG_HOME"] = str(tmp_path_factory.mktemp("config"))
+    os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))

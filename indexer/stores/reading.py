@@ -23,12 +23,15 @@ __all__ = [
     "current_change",
     "document_keys",
     "json_text",
+    "known_documents",
     "load_chunks",
     "load_chunks_of_document",
     "load_document",
     "load_records",
+    "load_records_of",
     "rows_of_documents",
     "scroll_chunks",
+    "scroll_chunks_of",
 ]
 
 _RECORD = "d.id, d.source, d.title, d.media_type, d.modified_at, d.size_bytes, d.chunks, d.metadata"
@@ -86,6 +89,19 @@ def scroll_chunks(
         yield [_stored_chunk(row[:-1]) for row in batch], [row[-1] for row in batch]
 
 
+def scroll_chunks_of(
+    connection: sqlite3.Connection, document_ids: Sequence[str], *, batch_size: int
+) -> Iterator[list[tuple[StoredChunk, int, str]]]:
+    """Yield the chunks of these documents with archive row and searched pieces, in batches."""
+    found = connection.execute(
+        f"SELECT {_STORED_CHUNK}, c.row, w.pieces FROM {_CHUNK_TABLES} WHERE c.document IN "
+        "(SELECT key FROM documents WHERE id IN (SELECT value FROM json_each(?))) ORDER BY c.key",
+        (json_text(document_ids),),
+    )
+    while batch := found.fetchmany(batch_size):
+        yield [(_stored_chunk(row[:-2]), row[-2], row[-1]) for row in batch]
+
+
 def load_records(
     connection: sqlite3.Connection, where: Where | None, *, offset: int, limit: int | None
 ) -> list[DocumentRecord]:
@@ -102,6 +118,22 @@ def load_records(
         },
     )
     return [_record(row) for row in found]
+
+
+def load_records_of(
+    connection: sqlite3.Connection, document_ids: Sequence[str]
+) -> list[DocumentRecord]:
+    """Return the records of these documents; unknown ids are left out."""
+    found = connection.execute(
+        f"SELECT {_RECORD} FROM documents d WHERE d.id IN (SELECT value FROM json_each(?))",
+        (json_text(document_ids),),
+    )
+    return [_record(row) for row in found]
+
+
+def known_documents(connection: sqlite3.Connection) -> set[str]:
+    """Return the ids of all documents."""
+    return {document_id for (document_id,) in connection.execute("SELECT id FROM documents")}
 
 
 def load_document(connection: sqlite3.Connection, document_id: str) -> Document | None:

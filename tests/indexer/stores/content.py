@@ -23,9 +23,13 @@ from indexer.documents import (
 )
 from indexer.stores.base import VectorStore
 from indexer.stores.faiss import FaissStore
+from tests.indexer.stores.qdrant.opening import QDRANT_STORES, open_qdrant
 
 DIM = 24
 STORES = ["faiss"]
+"""Stores that any number of processes may have open in one folder."""
+
+ALL_STORES = [*STORES, *QDRANT_STORES]
 
 
 def vector_of(text: str) -> NDArray[np.float32]:
@@ -125,7 +129,11 @@ class Opened:
 
 def open_store(kind: str, directory: Path, *, read_only: bool = False) -> Opened:
     """Open a store of a kind in a directory, as often as wanted at once."""
-    assert kind in STORES
     database = Database(directory / "collection.db", read_only=read_only)
     archive = VectorArchive(directory, database)
-    return Opened(directory, database, archive, FaissStore(directory, database, archive))
+    store: VectorStore
+    if kind == "faiss":
+        store = FaissStore(directory, database, archive)
+    else:
+        store = open_qdrant(kind, directory, database, archive)
+    return Opened(directory, database, archive, store)
