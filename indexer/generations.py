@@ -29,6 +29,7 @@ from indexer.generation_record import FOLDER_NAME, ROOT_CONTENT, GenerationRecor
 from indexer.seal import seal_path
 from indexer.sealed_json import write_sealed
 from indexer.segments import disk_errors, sync_folder
+from indexer.stores.opening import announce, dispose
 
 __all__ = [
     "POINTER_FILE",
@@ -89,10 +90,17 @@ def write_first(directory: Path, record: GenerationRecord) -> None:
     _write(directory, Generations(record))
 
 
-def publish(directory: Path, record: GenerationRecord) -> Generations:
+def publish(
+    directory: Path, record: GenerationRecord, *, keep_previous: bool = True
+) -> Generations:
     """Make a generation live in one step; the one that was live becomes the previous one.
 
     Its folders must be complete and on the disk. The caller holds the collection's write lock.
+
+    Args:
+        directory: the collection's directory.
+        record: the new generation.
+        keep_previous: False leaves none to roll back to, as where the live one was damaged.
 
     Raises:
         StorageError: the pointer cannot be written; the old generation stays live.
@@ -106,8 +114,9 @@ def publish(directory: Path, record: GenerationRecord) -> Generations:
         with disk_errors(folder, needed=0):
             sync_folder(folder)
     _leave_format_1(directory)
-    after = Generations(record, before.live)
+    after = Generations(record, before.live if keep_previous else None)
     _write(directory, after)
+    announce(directory, after)
     return after
 
 
@@ -137,6 +146,7 @@ def rollback(directory: Path) -> Generations:
     """
     after = Generations(previous_generation(directory), read_generations(directory).live)
     _write(directory, after)
+    announce(directory, after)
     return after
 
 
@@ -180,6 +190,8 @@ def sweep(directory: Path, *, keep: Names[str] = ()) -> list[str]:
         unused += _root_content(directory)
     if all(record.number for record in kept):
         unused += [directory / name for name in _ROOT_INDEX]
+    for path in unused:
+        dispose(path)
     removed = [path.name for path in unused if _remove(path)]
     for path in directory.glob(f"{_SWEPT}*"):
         _delete(path)

@@ -125,6 +125,15 @@ class Segments:
                 offset += len(part)
                 remaining -= len(part)
 
+    def whole_file(self, first_row: int, count: int, *, dim: int) -> Iterator[bytes]:
+        """Yield a file, header first, as if it had just its first ``count`` rows.
+
+        Raises:
+            StorageError: the file is missing or cut off.
+        """
+        yield self._header(count, dim)
+        yield from self.read(first_row, count, dim=dim)
+
     def header_fault(self, first_row: int, count: int, *, dim: int) -> str:
         """Return what is wrong with the header of a file; nothing when all is well.
 

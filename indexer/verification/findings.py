@@ -92,18 +92,20 @@ class Findings:
     Args:
         directory: the collection's directory; files are named from there.
         name: the collection, as remedies name it.
+        remedy: what to do about most problems; empty stands for a repair.
     """
 
     directory: Path
     name: str
+    remedy: str = ""
     problems: list[Problem] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
 
     @property
     def repair(self) -> str:
-        """The command that mends what can be mended."""
-        return f"run `gircse verify {self.name} --repair`"
+        """What to do about most problems."""
+        return self.remedy or f"run `gircse verify {self.name} --repair`"
 
     def file(self, path: Path | str) -> str:
         """Return how a file of the collection, or the address of what is no file, is named."""
@@ -121,7 +123,7 @@ class Findings:
         documents: tuple[str, ...] = (),
         rows: tuple[int, int] | None = None,
     ) -> None:
-        """Note that something is wrong with a file; the remedy is to repair unless one is given."""
+        """Note that something is wrong with a file, and what to do where that is special."""
         self.problems.append(
             Problem(part, self.file(path), what, remedy or self.repair, documents, rows)
         )

@@ -10,6 +10,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from indexer.canary import probe
@@ -20,6 +21,7 @@ from indexer.generation_record import ROOT_CONTENT, GenerationRecord, Generation
 from indexer.generations import POINTER_FILE, read_generations
 from indexer.reindexing.drafts import DRAFT_NOTE
 from indexer.stores.index_file import IndexFile
+from indexer.transfer.snapshot_list import INDEX_FOLDER, SNAPSHOT_FILE, SNAPSHOTS_FOLDER
 from indexer.verification.content import OnProgress, check_content
 from indexer.verification.files import check_json, contents_of, note_strays
 from indexer.verification.findings import Findings, Report
@@ -108,6 +110,8 @@ class _Verification:
                 self._check_content(content, is_draft=content not in used)
         for record in () if generations is None else generations.all:
             self._check_index(record)
+        for folder in self._snapshots():
+            self._check_snapshot(folder)
         note_strays(self._findings, self._known(generations))
 
     def _generations(self) -> Generations | None:
@@ -168,10 +172,30 @@ class _Verification:
             report = probe(generation)
             self._findings.counts["sampled searches"] += report.probed
 
+    def _snapshots(self) -> list[Path]:
+        folder = self._directory / SNAPSHOTS_FOLDER
+        return [path.parent for path in sorted(folder.glob(f"[!.]*/{SNAPSHOT_FILE}"))]
+
+    def _check_snapshot(self, folder: Path) -> None:
+        remedy = (
+            f"delete it, `gircse snapshot delete {self._findings.name} {folder.name}`, and make "
+            "another one"
+        )
+        own = Findings(self._directory, self._findings.name, remedy)
+        check_json(own, folder / SNAPSHOT_FILE, "snapshot")
+        check_content(own, folder, dim=0, words=False, on_progress=self._on_progress)
+        damage = IndexFile(folder / INDEX_FOLDER).damage()
+        if damage is not None:
+            own.add("index", *damage)
+        self._findings.counts["snapshots"] += 1
+        self._findings.remarks += own.remarks
+        self._findings.problems += [replace(problem, part="snapshot") for problem in own.problems]
+
     def _known(self, generations: Generations | None) -> Iterator[Path]:
         directory = self._directory
         yield directory / CONFIG_FILE
         yield directory / POINTER_FILE
+        yield from self._snapshots()
         yield from (directory / content for content in contents_of(directory))
         for record in () if generations is None else generations.all:
             if record.number:

@@ -1,0 +1,1 @@
+"""Moves collections: copies of contents, snapshots, and archives for other machines."""
