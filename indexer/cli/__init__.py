@@ -21,6 +21,7 @@ from indexer.cli import (
     evaluate,
     index,
     model,
+    reindex,
     search,
     serve,
     show,
@@ -95,6 +96,7 @@ def root(
 
 
 app.command(name="index", epilog=index.EPILOG)(index.index)
+app.command(name="reindex", epilog=reindex.EPILOG)(reindex.reindex)
 app.command(name="search", epilog=search.EPILOG)(search.search)
 app.command(name="status", epilog=status.EPILOG)(status.status)
 app.command(name="show", epilog=show.EPILOG)(show.show)

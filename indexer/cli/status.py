@@ -9,6 +9,7 @@ import typer
 from indexer.cli.boundary import ExitCode
 from indexer.cli.collection import find_summary, summary_as_dict
 from indexer.cli.options import CollectionOption, FormatOption, epilog
+from indexer.cli.reindex_report import note_as_dict, note_text
 from indexer.cli.report import print_problem
 from indexer.cli.session import session_of
 from indexer.cli.terminal import Terminal, write_json
@@ -49,17 +50,21 @@ def status(
     format: FormatOption = "text",
 ) -> None:
     """Show how many files of a collection are ready, failed or waiting, and whether it fits."""
+    from indexer.reindexing.rebuild_note import read_note
+
     session = session_of(context)
     with session.open(collection) as target:
         failures = target.ledger.failures()
         mismatch = None if failed else _mismatch(target)
         name = target.name
+        rebuild = read_note(target.directory)
     summary = find_summary(session, name)
     if format == "json":
         write_json(
             {
                 **summary_as_dict(summary),
                 "failures": [_failure_as_dict(row) for row in failures],
+                "rebuild": None if rebuild is None else note_as_dict(rebuild),
                 **({} if failed else {"mismatch": mismatch}),
             }
         )
@@ -67,6 +72,8 @@ def status(
         _print_failures(session.terminal, failures, name)
     else:
         _print_status(session.terminal, summary)
+        if rebuild is not None:
+            session.terminal.line(f"           {note_text(rebuild, collection=name)}")
     if mismatch is not None:
         session.terminal.error(mismatch)
         raise typer.Exit(ExitCode.STALE)

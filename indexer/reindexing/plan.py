@@ -29,8 +29,8 @@ class ReindexPlan:
 
     Args:
         settings: what the vectors of the new generation are made with.
-        changes: one line for each setting that changes, ``name: old / new``; none where the stored
-            vectors are used as they are.
+        changes: one line for each setting that changes, ``name: old / new``; none where the
+            content stays and only the index is made anew.
         cuts_anew: whether documents are cut again.
         shares_vectors: whether texts that stay equal keep their vectors.
         wish: which index is wanted.
@@ -49,9 +49,14 @@ class ReindexPlan:
     notes: tuple[str, ...]
 
     @property
-    def embeds(self) -> bool:
-        """Whether documents are embedded anew, rather than their stored vectors used."""
+    def makes_content(self) -> bool:
+        """Whether documents are stored anew, rather than an index made over those there are."""
         return bool(self.changes)
+
+    @property
+    def may_embed(self) -> bool:
+        """Whether the model may have to be asked."""
+        return self.makes_content and (self.cuts_anew or not self.shares_vectors)
 
 
 def make_plan(
@@ -98,7 +103,7 @@ def make_plan(
         settings=wanted,
         changes=tuple(changes),
         cuts_anew=_cuts_anew(present, wanted),
-        shares_vectors=not _changes(present, _with_chunking_of(present, wanted)),
+        shares_vectors=_shares_vectors(present, wanted),
         wish=request.wish if resumed is None else request.wish.or_else(resumed.wish),
         draft=resumed,
         discards=draft.content if draft is not None and resumed is None else None,
@@ -111,7 +116,10 @@ def _asked_for(
 ) -> ContentSettings:
     info = resolve(request.model or present.model)
     chunking = request.chunking(present.chunking)
-    settings = ContentSettings.new(info, steps=info.default_steps, chunking=chunking)
+    vectors = request.vectors or present.vectors
+    settings = ContentSettings.new(
+        info, steps=info.default_steps, chunking=chunking, vectors=vectors
+    )
     steps = request.steps
     if steps is None and settings.model == present.model:
         steps = present.steps
@@ -122,14 +130,17 @@ def _asked_for(
             f"model {info.name!r} refines by {info.min_steps} to {info.max_steps} steps, "
             f"not {steps}; choose with --steps"
         )
-    return ContentSettings.new(info, steps=steps, chunking=chunking)
+    return replace(settings, fingerprint=replace(settings.fingerprint, steps=steps))
 
 
 def _as_drafted(draft: Draft, resolve: Callable[[str], ModelInfo]) -> ContentSettings:
     """Return a draft's settings with the model as it is now: its weights may be others."""
     settings = draft.settings
     return ContentSettings.new(
-        resolve(settings.model), steps=settings.steps, chunking=settings.chunking
+        resolve(settings.model),
+        steps=settings.steps,
+        chunking=settings.chunking,
+        vectors=settings.vectors,
     )
 
 
@@ -139,7 +150,7 @@ def _outdated(present: ContentSettings, resolve: Callable[[str], ModelInfo]) -> 
     except ModelError:
         return []  # an index is made without it
     now = ContentSettings.new(info, steps=present.steps, chunking=present.chunking)
-    if not _changes(present, now):
+    if not present.fingerprint.differences(now.fingerprint):
         return []
     return [
         f"The model {present.model} is not what it was when the vectors were made; they are used "
@@ -151,12 +162,17 @@ def _changes(old: ContentSettings, new: ContentSettings) -> list[str]:
     changes = old.fingerprint.differences(new.fingerprint)
     if changes and old.model != new.model:
         changes.insert(0, f"model: {old.model} / {new.model}")
+    if old.vectors != new.vectors:
+        changes.append(f"vectors: {old.vectors} / {new.vectors}")
     return changes
 
 
-def _with_chunking_of(other: ContentSettings, settings: ContentSettings) -> ContentSettings:
-    fingerprint = replace(settings.fingerprint, chunking=other.fingerprint.chunking)
-    return replace(settings, fingerprint=fingerprint)
+def _shares_vectors(old: ContentSettings, new: ContentSettings) -> bool:
+    """Return whether equal texts have equal vectors."""
+    if old.vectors == "fp16" and new.vectors == "fp32":
+        return False  # what was rounded away comes back from the model alone
+    cut_alike = replace(new.fingerprint, chunking=old.fingerprint.chunking)
+    return not old.fingerprint.differences(cut_alike)
 
 
 def _cuts_anew(old: ContentSettings, new: ContentSettings) -> bool:

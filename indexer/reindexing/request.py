@@ -10,14 +10,27 @@ from indexer.errors import UsageError
 
 if TYPE_CHECKING:
     from indexer.chunking import ChunkingConfig
+    from indexer.segments import VectorType
 
-__all__ = ["AUTO", "STORES", "IndexWish", "ReindexRequest", "StoreName"]
+__all__ = ["AUTO", "STORES", "IndexWish", "ReindexRequest", "StoreName", "store_named"]
 
 StoreName = Literal["faiss", "qdrant"]
 STORES: tuple[StoreName, ...] = get_args(StoreName)
 
 AUTO = "auto"
 """Stands for the index type that fits the number of vectors and the budgets."""
+
+
+def store_named(name: str) -> StoreName:
+    """Return the store of this name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    for store in STORES:
+        if store == name:
+            return store
+    raise UsageError(f"there is no store {name!r}; known: {', '.join(STORES)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +53,8 @@ class IndexWish:
     budget_mb: float | None = None
 
     def __post_init__(self) -> None:
-        if self.store is not None and self.store not in STORES:
-            raise UsageError(f"there is no store {self.store!r}; known: {', '.join(STORES)}")
+        if self.store is not None:
+            store_named(self.store)
         budgets = {"--budget-ms": self.budget_ms, "--budget-mb": self.budget_mb}
         for flag, value in budgets.items():
             if value is not None and not 0 < value < math.inf:
@@ -84,6 +97,7 @@ class ReindexRequest:
         max_tokens: tokens of a passage at most.
         overlap_tokens: tokens repeated at most where a paragraph had to be cut.
         context_tokens: tokens at most of title and headings that go with each passage.
+        vectors: the type of number that vectors are kept in.
     """
 
     wish: IndexWish = IndexWish()
@@ -92,19 +106,25 @@ class ReindexRequest:
     max_tokens: int | None = None
     overlap_tokens: int | None = None
     context_tokens: int | None = None
+    vectors: VectorType | None = None
 
     @property
     def is_about_vectors(self) -> bool:
-        """Whether it names anything that decides the vectors."""
-        return self.model is not None or self.steps is not None or bool(self._chunking())
+        """Whether it names anything that decides the vectors or their form."""
+        named = (self.model, self.steps, self.vectors)
+        return any(value is not None for value in named) or bool(self._chunking())
 
     def chunking(self, present: ChunkingConfig) -> ChunkingConfig:
         """Return how documents shall be cut, given how they are.
 
+        An overlap that nobody names shrinks with the passages.
+
         Raises:
             UsageError: the sizes do not fit each other.
         """
-        return replace(present, **self._chunking())
+        named = self._chunking()
+        most = named.get("max_tokens", present.max_tokens) // 4
+        return replace(present, **{"overlap_tokens": min(present.overlap_tokens, most), **named})
 
     def _chunking(self) -> dict[str, int]:
         named = {

@@ -124,8 +124,8 @@ def reindex(
 
 def purpose_text(plan: ReindexPlan) -> str:
     """Return what a rebuild changes, in a few words."""
-    if plan.embeds:
-        return f"embedding everything anew ({'; '.join(plan.changes)})"
+    if plan.makes_content:
+        return f"storing everything anew ({'; '.join(plan.changes)})"
     wish = plan.wish
     store = "" if wish.store is None else f" on {wish.store}"
     return f"building {wish.index or 'its'} index{store}"
@@ -189,7 +189,7 @@ class _Rebuild:
             keep.add(self._plan.draft.content)
         sweep(self._directory, keep=keep)
         try:
-            record = self._filled() if self._plan.embeds else self._over_live_content()
+            record = self._filled() if self._plan.makes_content else self._over_live_content()
             if record is not None:
                 self._index(record)
         finally:
@@ -251,7 +251,7 @@ class _Rebuild:
                 self._collection,
                 self._live,
                 built,
-                filling=self._filling(built) if self._plan.embeds else None,
+                filling=self._filling(built) if self._plan.makes_content else None,
                 keeps_defaults=_keeps_defaults(self._plan),
                 watch=self._watch,
                 should_stop=self._should_stop,
@@ -270,4 +270,4 @@ class _Rebuild:
 
 def _keeps_defaults(plan: ReindexPlan) -> bool:
     """Return whether what tuning found for searches holds: it does not for other vectors."""
-    return not plan.embeds or plan.shares_vectors
+    return not plan.makes_content or plan.shares_vectors

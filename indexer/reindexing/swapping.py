@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from indexer.canary import probe
 from indexer.errors import CollectionBusyError, StorageError
 from indexer.generations import GenerationRecord, publish
 from indexer.search_defaults import SearchDefaults, write_search_defaults
@@ -121,6 +122,7 @@ class Swap:
             defaults = self._live.search_defaults() if self._keeps_defaults else SearchDefaults()
             write_search_defaults(built.database, defaults)
         built.store.flush()
+        probe(built)
         expected, found = len(self._live.store), len(built.store)
         is_same_cutting = self._live.config.chunking == built.config.chunking
         if found != expected and (self._filling is None or is_same_cutting):

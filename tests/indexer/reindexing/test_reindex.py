@@ -36,7 +36,7 @@ def test_an_index_is_rebuilt_without_a_model(bench: Bench):
     texts = bench.texts()
     report = bench.reindex()
     assert report.outcome == "done"
-    assert not report.plan.embeds
+    assert not report.plan.makes_content
     assert bench.asked == []
     after = live(bench)
     assert report.after == after
@@ -128,7 +128,7 @@ def test_nothing_of_other_steps_is_reused(bench: Bench):
 
 def test_settings_that_hold_already_make_an_index_only(bench: Bench):
     report = bench.reindex(steps=0, model="fake")
-    assert not report.plan.embeds
+    assert not report.plan.makes_content
     assert "already" in report.notes[0]
     assert bench.asked == []
 
@@ -455,3 +455,26 @@ def test_progress_tells_what_is_left(bench: Bench):
     assert embedding[-1].done == embedding[-1].total > 100
     late = [progress.seconds_left for progress in embedding if progress.seconds > 3]
     assert all(left is not None and 0 <= left < 60 for left in late)
+
+
+def test_vectors_are_kept_in_half_precision_without_a_model(bench: Bench):
+    texts = bench.texts()
+    report = bench.reindex(vectors="fp16")
+    assert report.plan.changes == ("vectors: fp32 / fp16",)
+    assert not report.plan.may_embed
+    assert bench.asked == []
+    assert report.reused == len(set(texts.values()))
+    assert bench.texts() == texts
+    with bench.open() as collection:
+        assert collection.archive.vectors == "fp16"
+        assert collection.archive.verify() == []
+        for stored, vectors in collection.store.scroll():
+            for one, values in zip(stored, vectors, strict=True):
+                expected = stepped_vector("fake", 0, embedding_text(one.chunk))
+                assert float(expected @ values) == pytest.approx(1.0, abs=1e-3)
+    report = bench.reindex(steps=1)  # stays as it is kept
+    with bench.open() as collection:
+        assert collection.archive.vectors == "fp16"
+    report = bench.reindex(vectors="fp32")
+    assert report.plan.may_embed
+    bench.check()
