@@ -7,6 +7,7 @@ defaults.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from indexer.errors import StorageError
@@ -48,8 +49,9 @@ class CollectionSearcher:
                 searcher's; the message says what to do.
             StorageError: the collection's files cannot be read.
         """
-        for _ in range(_MAX_ATTEMPTS):
-            with self._live.using() as generation:
+        for attempt in range(_MAX_ATTEMPTS):
+            # In a block of the caller's the first attempt is in that one's generation.
+            with self._live.using(anew=attempt > 0) as generation:
                 try:
                     return self._search(generation, request)
                 except StorageError:
@@ -75,4 +77,4 @@ class CollectionSearcher:
             generation.config.fingerprint,
             defaults=generation.query_defaults(),
         )
-        return searcher.search(request)
+        return replace(searcher.search(request), generation=generation.record.number)

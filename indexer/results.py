@@ -123,6 +123,7 @@ class SearchResult:
         steps_ms: time of each refinement step, from the model's smallest number of steps on; the
             first one includes reading the query.
         fingerprint: what decided the collection's vectors.
+        generation: number of the generation that was searched; None where there are none.
     """
 
     request: SearchRequest
@@ -133,3 +134,4 @@ class SearchResult:
     timings_ms: dict[str, float]
     steps_ms: tuple[float, ...]
     fingerprint: dict[str, object]
+    generation: int | None = None

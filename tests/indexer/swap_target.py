@@ -1,0 +1,44 @@
+"""Swaps and rolls back until it is killed: ``python -m tests.indexer.swap_target HOME SEED``."""
+
+from __future__ import annotations
+
+import random
+import sys
+from pathlib import Path
+
+from indexer.collection import Collection
+from indexer.generations import read_generations, sweep
+from indexer.rollback import roll_back
+from tests.indexer.generation_making import (
+    MAX_EDITION,
+    draft_content,
+    draft_index,
+    open_library,
+    swap,
+)
+
+
+def change(collection: Collection, choice: random.Random) -> None:
+    """Make one change of the live generation, of a kind drawn by lot."""
+    kind = choice.choice(["index", "content", "rollback", "rollback"])
+    if kind == "index":
+        swap(collection, draft_index(collection))
+    elif kind == "content" or read_generations(collection.directory).previous is None:
+        swap(collection, draft_content(collection, choice.randint(0, MAX_EDITION)))
+    else:
+        roll_back(collection)
+
+
+def main() -> None:
+    home, seed = Path(sys.argv[1]), int(sys.argv[2])
+    choice = random.Random(seed)
+    with open_library(home).open("docs") as collection:
+        sweep(collection.directory)  # what the one before was killed at
+        sys.stdout.write("started\n")
+        sys.stdout.flush()
+        while True:
+            change(collection, choice)
+
+
+if __name__ == "__main__":
+    main()
