@@ -15,7 +15,15 @@ from pathlib import Path
 from indexer.errors import UsageError
 from indexer.patterns import PathPatterns
 
-__all__ = ["FileEntry", "PathProblem", "Root", "check_roots", "discover", "display_path"]
+__all__ = [
+    "FileEntry",
+    "PathProblem",
+    "Root",
+    "check_roots",
+    "concerns",
+    "discover",
+    "display_path",
+]
 
 _SKIPPED_FOLDERS = frozenset({"CVS", "__pycache__", "node_modules"})
 _SKIPPED_FILES = frozenset({"Thumbs.db", "desktop.ini"})
@@ -173,6 +181,29 @@ def discover(
     return walk.files(within)
 
 
+def concerns(
+    paths: Sequence[Path],
+    *,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    home: Path | None = None,
+) -> Callable[[str], bool]:
+    """Return what says of a location whether ``discover`` would look at a file or folder there.
+
+    Decided by names alone, so that it can be asked of what is gone.
+
+    Raises:
+        UsageError: as for ``discover``.
+    """
+    walk = _Walk(
+        roots=check_roots(paths, home=home),
+        patterns=PathPatterns(include=include, exclude=exclude),
+        home=str(home.resolve()) if home is not None else None,
+        on_problem=lambda _: None,
+    )
+    return walk.concerns
+
+
 @dataclass(slots=True)
 class _Walk:
     """One pass over the roots.
@@ -194,6 +225,10 @@ class _Walk:
             for entry in self._under(root, within):
                 if not any(self._comes_by(entry.location, other) for other in earlier):
                     yield entry
+
+    def concerns(self, location: str) -> bool:
+        """Return whether a file or folder there would be looked at."""
+        return any(self._comes_by(location, root, as_folder=True) for root in self.roots)
 
     def _under(self, root: Root, within: Sequence[Path] | None) -> Iterator[FileEntry]:
         if within is None or root.path in within:
@@ -255,16 +290,28 @@ class _Walk:
             self._report(folder.rstrip("/"), "unreadable_folder", error, is_folder=True)
             return iter(())
 
-    def _comes_by(self, location: str, root: Root) -> bool:
-        """Return whether the search of a root yields the file at a real path."""
+    def _comes_by(self, location: str, root: Root, *, as_folder: bool = False) -> bool:
+        """Return whether the search of a root yields the file at a real path.
+
+        Args:
+            location: the path.
+            root: the root.
+            as_folder: it may also be a folder that is entered, or the root itself.
+        """
+        if location == str(root.path):
+            return as_folder or not root.is_folder
         if not root.is_folder:
-            return location == str(root.path)
+            return False
         top = _prefix(root)
         if not location.startswith(top):
             return False
         relative = location[len(top) :]
         name = relative.rpartition("/")[2]
-        return self._reaches(root, relative) and self._wants(name, relative)
+        if not self._reaches(root, relative):
+            return False
+        return self._wants(name, relative) or (
+            as_folder and not _is_draft(name) and self._enters(location, name, relative)
+        )
 
     def _reaches(self, root: Root, relative: str) -> bool:
         """Return whether the search of a root enters every folder above a path below it."""

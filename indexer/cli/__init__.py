@@ -28,6 +28,7 @@ from indexer.cli import (
     status,
     train,
     tune,
+    watch,
 )
 from indexer.cli.boundary import EXIT_CODES, RootGroup
 from indexer.cli.options import epilog
@@ -96,6 +97,7 @@ def root(
 
 
 app.command(name="index", epilog=index.EPILOG)(index.index)
+app.command(name="watch", epilog=watch.EPILOG)(watch.watch)
 app.command(name="reindex", epilog=reindex.EPILOG)(reindex.reindex)
 app.command(name="search", epilog=search.EPILOG)(search.search)
 app.command(name="status", epilog=status.EPILOG)(status.status)

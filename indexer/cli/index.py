@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from indexer.segments import VectorType
     from indexer.settings import LoadedSettings, Settings
 
-__all__ = ["EPILOG", "index"]
+__all__ = ["EPILOG", "index", "open_target"]
 
 EPILOG = epilog(
     "gircse index ~/Documents",
@@ -163,7 +163,7 @@ def index(  # noqa: PLR0913 - each argument is a flag of the command
     changes: list[FileOutcome] = []
     with (
         StopOnSignal(session.terminal) as stop,
-        _target(session, loaded, dry_run=dry_run, vectors=vectors) as target,
+        open_target(session, loaded, dry_run=dry_run, vectors=vectors) as target,
         ExitStack() as stack,
     ):
         report = _run(
@@ -206,8 +206,12 @@ def _options(settings: Settings, selection: _Selection, *, lanes: int) -> IndexO
 
 
 @contextmanager
-def _target(
-    session: Session, loaded: LoadedSettings, *, dry_run: bool, vectors: VectorType | None
+def open_target(
+    session: Session,
+    loaded: LoadedSettings,
+    *,
+    dry_run: bool = False,
+    vectors: VectorType | None = None,
 ) -> Iterator[Collection]:
     """Open the collection or make it; a dry run makes a new one where nobody will see it."""
     from indexer.library import Library

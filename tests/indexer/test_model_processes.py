@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from indexer.embedder import ModelError, load_embedder
-from indexer.model_processes import ModelProcesses, ModelProcessError
+from indexer.model_processes import ModelProcessError, ModelProcesses
 
 TEXTS = [f"Sentence number {n} is about {'bread' if n % 2 else 'ships'}." for n in range(12)]
 
