@@ -60,7 +60,8 @@ def plan_pools(shape: ClusterShape, *, jobs: int | None, use_gpus: bool) -> Pool
     readers = jobs or max(1, total // 4)
     rest = max(1, total - readers)
     # a process has to fit into a machine beside some that read
-    room = rest if len(shape.cpus) == 1 else max(1, min((n for n in shape.cpus if n), default=2) // 2)
+    smallest = min((cpus for cpus in shape.cpus if cpus), default=1)
+    room = rest if len(shape.cpus) == 1 else max(1, smallest // 2)
     threads = min(rest, room, _MOST_THREADS)
     return Pools(readers, rest // threads, embedder_cpus=threads, embedder_gpus=0)
 
