@@ -39,6 +39,7 @@ EPILOG = epilog(
     "gircse search passport --format paths | xargs -d '\\n' ls -l",
     "gircse search --format json -- --no-verify",
     "echo 'how do I renew my passport' | gircse search -",
+    "gircse search passport -c work --qdrant-url https://qdrant.example.org:6333",
     after=[
         "Exit codes: 0 answered, even when nothing was found; 1 an error; 2 wrong usage; 4 the"
         " collection was made by another model or version.",
@@ -100,6 +101,14 @@ def search(  # noqa: PLR0913 - each argument is a flag of the command
         HitFormat,
         typer.Option("--format", "-f", help="A table for people, or a form for programs."),
     ] = "table",
+    qdrant_url: Annotated[
+        str | None,
+        typer.Option(
+            "--qdrant-url",
+            metavar="URL",
+            help="Search the collection of that name on a Qdrant server; it need not be here.",
+        ),
+    ] = None,
     quiet: QuietOption = False,
 ) -> None:
     """Search a collection.
@@ -118,13 +127,21 @@ def search(  # noqa: PLR0913 - each argument is a flag of the command
             "dense_weight": dense_weight,
             "model": model,
             "device": device,
+            "qdrant.url": qdrant_url,
         }
     )
     request = _request(_query_text(query), loaded, offset=offset, where=where or [])
     name = loaded.settings.collection
-    with session.library(loaded).open(name) as target, target.using():
-        result = _searcher(target, loaded, session).search(request)
-        states = file_states(target.ledger, [hit.document.id for hit in result.hits])
+    states: list[FileState]
+    if qdrant_url is not None:
+        from indexer.cli.remote_search import search_remote
+
+        result = search_remote(session, loaded, request)
+        states = ["current"] * len(result.hits)  # their files are on another machine
+    else:
+        with session.library(loaded).open(name) as target, target.using():
+            result = _searcher(target, loaded, session).search(request)
+            states = file_states(target.ledger, [hit.document.id for hit in result.hits])
     write_hits(session.terminal, result, collection=name, format=format, states=states, full=full)
     _say_more(session, result, states, collection=name)
 

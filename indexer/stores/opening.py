@@ -10,10 +10,10 @@ from indexer.database import Database
 from indexer.errors import FormatVersionError
 
 if TYPE_CHECKING:
-    from indexer.generations import GenerationRecord
+    from indexer.generations import GenerationRecord, Generations
     from indexer.stores.base import VectorStore
 
-__all__ = ["open_store"]
+__all__ = ["announce", "dispose", "open_store"]
 
 
 def open_store(
@@ -29,12 +29,41 @@ def open_store(
 
     Raises:
         FormatVersionError: a newer version of the program made it.
+        StorageError: it is on a server that the settings do not name.
     """
     if record.store == "faiss":
         from indexer.stores.faiss import FaissStore
 
-        return FaissStore(index_directory, database, archive)
+        return FaissStore(index_directory, database, archive, record.index)
+    if record.store == "qdrant":
+        from indexer.stores.qdrant.place import open_place
+
+        return open_place(index_directory, database, archive)
     raise FormatVersionError(
         f"{index_directory} belongs to a store {record.store!r} that this program does not know; "
         "upgrade gircse-search, or make another index with `gircse reindex`"
     )
+
+
+def announce(directory: Path, generations: Generations) -> None:
+    """Tell what lies outside of a collection's directory which generation is live now.
+
+    What goes wrong is logged, and changes nothing for searches of the collection itself.
+    """
+    live, previous = generations.live, generations.previous
+    if live.store == "qdrant":
+        from indexer.stores.qdrant.place import announce
+
+        announce(live.index_directory(directory))
+    elif previous is not None and previous.store == "qdrant":
+        from indexer.stores.qdrant.place import withdraw
+
+        withdraw(previous.index_directory(directory))
+
+
+def dispose(index_directory: Path) -> None:
+    """Remove what an index has outside of its folder, which is about to be removed."""
+    if (index_directory / "qdrant.json").is_file():
+        from indexer.stores.qdrant.place import forget
+
+        forget(index_directory)

@@ -33,6 +33,7 @@ __all__ = [
     "read_about",
     "resolve",
     "switch_alias",
+    "withdraw_alias",
 ]
 
 DENSE, WORDS = "dense", "words"
@@ -124,10 +125,10 @@ def create(connection: Connection, name: str, about: About, *, defer_graph: bool
 
 
 def enable_graph(connection: Connection, name: str) -> None:
-    """Let Qdrant build the HNSW graph that ``create(defer_graph=True)`` put off."""
+    """Let Qdrant build the HNSW graph, if ``create(defer_graph=True)`` put that off."""
     from qdrant_client import models
 
-    if connection.is_local:
+    if connection.is_local or not _has_deferred_graph(connection, name):
         return
     settings = connection.settings
     graph = models.HnswConfigDiff(m=settings.hnsw_m, ef_construct=settings.hnsw_ef_construct)
@@ -180,6 +181,19 @@ def switch_alias(connection: Connection, alias: str, name: str) -> None:
     )
 
 
+def withdraw_alias(connection: Connection, alias: str, name: str) -> None:
+    """Remove an alias, if it means this Qdrant collection."""
+    from qdrant_client import models
+
+    if _aliases(connection).get(alias) != name:
+        return
+    gone = models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=alias))
+    connection.write(
+        f"removal of the alias {alias!r}",
+        lambda client: client.update_collection_aliases(change_aliases_operations=[gone]),
+    )
+
+
 def resolve(connection: Connection, name: str) -> str:
     """Return the Qdrant collection that a name means, which may be an alias."""
     return _aliases(connection).get(name, name)
@@ -224,6 +238,13 @@ def find_metadata(connection: Connection, name: str) -> Mapping[str, Any] | None
         return client.get_collection(name).config.metadata or {}
 
     return connection.read(f"look for {name!r}", ask)
+
+
+def _has_deferred_graph(connection: Connection, name: str) -> bool:
+    found = connection.read(f"look at {name!r}", lambda client: client.get_collection(name))
+    vectors = found.config.params.vectors
+    graph = vectors[DENSE].hnsw_config if isinstance(vectors, dict) else None
+    return graph is not None and graph.m == 0
 
 
 def _aliases(connection: Connection) -> dict[str, str]:

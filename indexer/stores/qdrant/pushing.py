@@ -88,6 +88,11 @@ class Pusher:
         with self._database.read(committed=True) as connection:
             return last_sequence(connection) <= self._done
 
+    def forget(self) -> None:
+        """Forget what Qdrant had: it was removed there."""
+        self._about = None
+        self._done = -1
+
     def push(
         self,
         *,

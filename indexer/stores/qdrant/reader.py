@@ -217,6 +217,14 @@ class QdrantReader:
             stored = [stored_chunk(str(point.id), point.payload or {}) for point in points]
             yield stored, np.array([dense_of(point) for point in points], dtype=np.float32)
 
+    def check_index(self, *, sample: int = 64) -> NoReturn:
+        """Refuse: what the collection should be, only the machine that has its content knows."""
+        self._refuse("verified")
+
+    def rebuild_index(self) -> NoReturn:
+        """Refuse: only the machine that has the collection's content writes."""
+        self._refuse("made anew")
+
     def flush(self) -> None:
         """Do nothing: a reader writes nothing."""
 

@@ -19,10 +19,11 @@ from indexer.database import Database
 from indexer.documents import Chunk, Document
 from indexer.errors import IndexerError
 from indexer.stores import reading, writing
-from indexer.stores.base import DocumentRecord, Scored, StoredChunk
+from indexer.stores.base import DocumentRecord, IndexFault, Scored, StoredChunk
 from indexer.stores.qdrant.bm25 import Weighed
+from indexer.stores.qdrant.comparison import compare
 from indexer.stores.qdrant.connection import Connection
-from indexer.stores.qdrant.layout import enable_graph, find_metadata
+from indexer.stores.qdrant.layout import drop, enable_graph, find_metadata
 from indexer.stores.qdrant.pushing import Progress, Pusher
 from indexer.stores.qdrant.reader import QdrantReader
 from indexer.stores.qdrant.statistics import weighed_by_content
@@ -210,18 +211,33 @@ class QdrantStore:
             for chunks, rows in reading.scroll_chunks(connection, batch_size=batch_size):
                 yield chunks, self._archive.read(rows)
 
+    def check_index(self, *, sample: int = 64) -> list[IndexFault]:
+        """See ``VectorStore.check_index``; Qdrant keeps no checksums, so points are sampled."""
+        return compare(
+            self._connection,
+            self._reader,
+            self._database,
+            self._archive,
+            place=f"{self._connection.settings.place} {self.name}",
+            sample=sample,
+        )
+
+    def rebuild_index(self) -> None:
+        """See ``VectorStore.rebuild_index``; searches find less while it is going on."""
+        with self._pushing:
+            self._is_there = False
+            drop(self._connection, self.name)
+            self._pusher.forget()
+        self.build()
+
     def flush(self) -> None:
         """Push what Qdrant does not have yet, and count what it has.
 
         Raises:
             StorageError: Qdrant refused or does not answer; the collection itself is complete.
         """
-        if self._database.read_only or self._database.is_writing:
-            return
-        with self._pushing:
-            self._has_written = False
-            if self._pusher.push(wait_s=_FLUSH_WAIT_S) and self._look():
-                self._pusher.check_counts()
+        if not self._database.read_only and not self._database.is_writing:
+            self.build()
 
     def build(
         self,
@@ -229,21 +245,23 @@ class QdrantStore:
         progress: Progress | None = None,
         should_stop: Callable[[], bool] = lambda: False,
     ) -> bool:
-        """Load the whole content into Qdrant, which builds its graph when all of it is there.
+        """Do what ``flush`` does, with progress: to load a whole content into a new collection.
 
-        Goes on where a killed build has left off.
+        A new collection gets its graph when all of the content is there. Goes on where a killed
+        build has left off.
 
         Args:
             progress: told how far it is, after every some thousand chunks.
             should_stop: asked as often.
 
         Returns:
-            Whether all of it is there; False when it was stopped.
+            Whether all of it is there; False when it was stopped, or another process is pushing.
 
         Raises:
             StorageError: Qdrant refused or does not answer, or has not what it confirmed.
         """
         with self._pushing:
+            self._has_written = False
             is_done = self._pusher.push(
                 wait_s=_FLUSH_WAIT_S,
                 defer_graph=True,
