@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from indexer.generations import GenerationRecord
 from indexer.reindexing.request import IndexWish
+from indexer.segments import disk_errors
 
 if TYPE_CHECKING:
     from indexer.generation import Generation
@@ -45,7 +46,19 @@ def build_index(
         StorageError: the disk is full, or what was built is not sound.
     """
     watch.enter("indexing", total=len(generation.archive))
-    generation.index_directory.mkdir(exist_ok=True)
+    _make_folder(generation)
     generation.store.flush()
     watch.enter("measuring")
     return None if should_stop() else generation.record
+
+
+def _make_folder(generation: Generation) -> None:
+    """Make the folder of an index that is not there yet.
+
+    A killed rebuild may have left word of an index of the same name in the database.
+    """
+    folder = generation.index_directory
+    with disk_errors(folder, needed=0):
+        folder.mkdir(exist_ok=True)
+    with generation.database.write() as connection:
+        connection.execute("DELETE FROM index_files WHERE name = ?", (folder.name,))

@@ -48,7 +48,7 @@ def stepped_vector(model: str, steps: int | None, text: str) -> np.ndarray:
 
 @dataclass
 class Bench:
-    """A collection, its files, and the models that there are."""
+    """A collection in a folder, made if it is not there; its files, and all models."""
 
     folder: Path
     models: dict[str, FakeModel] = field(default_factory=dict)
@@ -56,14 +56,20 @@ class Bench:
     seconds_per_text: float = 0.0
 
     def __post_init__(self) -> None:
+        self.folder.mkdir(exist_ok=True)
         self.files = self.folder / "files"
-        self.files.mkdir()
-        tokenizer = write_tokenizer(self.folder)
+        self.directory = self.folder / "home" / "collections" / "docs"
+        tokenizer = self.folder / "tokenizer.json"
+        is_new = not self.files.exists()
+        if is_new:
+            self.files.mkdir()
+            write_tokenizer(self.folder)
         self.models["fake"] = FakeModel(tokenizer)
         self.models["other"] = FakeModel(tokenizer, name="other", weights="4567", default_steps=2)
         self.library = Library(self.folder / "home", resolve=self.resolve)
-        self.library.create("docs", model="fake", chunking=ChunkingConfig(40, 8, 20)).close()
-        self.directory = self.folder / "home" / "collections" / "docs"
+        if is_new:
+            chunking = ChunkingConfig(40, 8, 20)
+            self.library.create("docs", model="fake", chunking=chunking).close()
 
     def resolve(self, name: str) -> FakeModel:
         return self.models[name]
