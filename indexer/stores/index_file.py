@@ -7,32 +7,34 @@ used and costs nothing but a rebuild from the vector archive.
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from indexer.errors import StorageError
-from indexer.sealed_json import read_sealed, sealed_text, write_sealed
+from indexer.sealed_json import write_sealed
 from indexer.segments import disk_errors, free_space, sync_folder
+from indexer.stores.index_stamp import IndexStamp
 
-__all__ = ["INDEX_TYPE", "IndexFile", "IndexStamp", "UnusableIndexError", "import_faiss"]
-
-INDEX_TYPE = "IDMap2,Flat"
-"""What the file holds, in FAISS's own notation; the measure is the inner product."""
+__all__ = ["FaissObject", "IndexFile", "UnusableIndexError", "WrittenFile", "import_faiss"]
 
 _LOCK_TIMEOUT_S = 10.0
 _MOST_LOOKS = 3
-_FILE_SHA256 = "file_sha256"  # what index.json calls the checksum of index.faiss, having its own
+_LARGE = 64 * 2**20
+"""Bytes from which on a file is mapped rather than read, and is not summed again as long as size,
+time and inode are those of the file that was written."""
+
+FaissObject: TypeAlias = Any
+"""Something of FAISS's, which has no types."""
 
 logger = logging.getLogger(__name__)
 
 
-def import_faiss() -> Any:  # noqa: ANN401  (FAISS has no types)
+def import_faiss() -> FaissObject:
     """Return the module.
 
     Raises:
@@ -53,24 +55,11 @@ class UnusableIndexError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class IndexStamp:
-    """What ``index.json`` says of ``index.faiss``.
+class WrittenFile:
+    """What was prepared: its checksum, and what the file system says of it."""
 
-    Args:
-        token: equal to the one in the database, or the file belongs to another state of it.
-        change: number of the last change of the database that the index contains.
-        index_type: ``INDEX_TYPE``.
-        dim: width of the vectors.
-        total: how many there are.
-        sha256: checksum of the file.
-    """
-
-    token: str
-    change: int
-    index_type: str
-    dim: int
-    total: int
     sha256: str
+    status: os.stat_result
 
 
 class IndexFile:
@@ -109,10 +98,10 @@ class IndexFile:
     def stamp(self) -> IndexStamp | None:
         """Return what ``index.json`` says; None when it is absent or makes no sense."""
         try:
-            return IndexStamp(**_stamp_values(self._stamp_path))
+            return IndexStamp.read(self._stamp_path)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, KeyError) as error:
             logger.warning("%s cannot be used: %s", self._stamp_path, error)
             return None
 
@@ -130,12 +119,12 @@ class IndexFile:
     def _damage(self) -> tuple[Path, str] | None:
         try:
             content = self._stamp_path.read_bytes()
-            stamp = IndexStamp(**_stamp_values(self._stamp_path))
+            stamp = IndexStamp.read(self._stamp_path)
         except FileNotFoundError:
             return None  # without it nobody reads the index
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, KeyError) as error:
             return self._stamp_path, f"cannot be read: {error}"
-        if _FILE_SHA256.encode() in content and content != _stamp_text(stamp):
+        if not stamp.is_text(content):
             return self._stamp_path, "its bytes are not those that were written"
         try:
             is_whole = _sha256(self.path) == stamp.sha256
@@ -143,22 +132,33 @@ class IndexFile:
             return self.path, f"cannot be read: {error.strerror}"
         return None if is_whole else (self.path, "its bytes are not those that were written")
 
-    def load(self, stamp: IndexStamp, *, dim: int) -> Any:  # noqa: ANN401
+    def load(self, stamp: IndexStamp, *, dim: int, may_change: bool = False) -> FaissObject:
         """Return the index.
+
+        Args:
+            stamp: what the file must be.
+            dim: width of the vectors.
+            may_change: whether vectors are to be added or removed: a large file is mapped
+                otherwise, and FAISS ends the process that adds to a mapped index.
 
         Raises:
             UnusableIndexError: the file is not what ``stamp`` says, or not of width ``dim``.
         """
         faiss = import_faiss()
         try:
-            self._check(stamp, dim)
-            index = faiss.read_index(str(self.path))
+            status = self.path.stat()
+            is_large = status.st_size >= _LARGE
+            if not is_large or not stamp.is_of(status):
+                self._check(stamp)
+            flags = faiss.IO_FLAG_MMAP_IFC if is_large and not may_change else 0
+            index = faiss.read_index(str(self.path), flags)
         except (OSError, RuntimeError) as error:  # FAISS reports bad files by RuntimeError
             raise UnusableIndexError(str(error)) from error
-        if (index.d, index.ntotal) != (stamp.dim, stamp.total):
+        if (index.d, index.ntotal) != (stamp.dim, stamp.total) or index.d != dim:
             raise UnusableIndexError(
                 f"it holds {index.ntotal} vectors of width {index.d}, "
-                f"{self._stamp_path.name} says {stamp.total} of {stamp.dim}"
+                f"{self._stamp_path.name} says {stamp.total} of {stamp.dim}, "
+                f"the collection has width {dim}"
             )
         return index
 
@@ -166,6 +166,7 @@ class IndexFile:
         """Rename a file that cannot be used, so that it can be looked at; nothing depends on it."""
         damaged = self.path.with_name("index.faiss.damaged")
         try:
+            self._stamp_path.unlink(missing_ok=True)
             self.path.replace(damaged)
         except FileNotFoundError:
             return
@@ -174,25 +175,32 @@ class IndexFile:
             return
         logger.warning("%s was renamed to %s and is built anew", self.path, damaged.name)
 
-    def prepare(self, index: Any) -> str:  # noqa: ANN401
-        """Write an index beside the present one and return its checksum.
+    def prepare(self, index: FaissObject, *, needed: int) -> WrittenFile:
+        """Write an index beside the present one.
+
+        Args:
+            index: FAISS's own, in memory, not on a GPU.
+            needed: about how many bytes that takes.
 
         Raises:
             StorageError: the disk is full or cannot be written; the present one is untouched.
         """
         draft = self._draft
-        needed = index.ntotal * (index.d * 4 + 8)
         try:
             import_faiss().write_index(index, str(draft))
             with draft.open("rb") as stream:
                 os.fsync(stream.fileno())
-                return hashlib.file_digest(stream, "sha256").hexdigest()
+            return WrittenFile(_sha256(draft), draft.stat())
         except (OSError, RuntimeError) as error:
-            draft.unlink(missing_ok=True)
+            self.discard()
             raise StorageError(
                 f"{draft}: {error}; {needed:,} bytes were needed, {free_space(draft)}; free some "
                 "space and run it again (the collection itself is complete)"
             ) from error
+
+    def discard(self) -> None:
+        """Remove what was prepared, if there is something."""
+        self._draft.unlink(missing_ok=True)
 
     def replace(self, stamp: IndexStamp) -> None:
         """Put what was prepared in the place of the present pair.
@@ -203,43 +211,23 @@ class IndexFile:
         with disk_errors(self._stamp_path, needed=4096):
             self._draft.replace(self.path)
             sync_folder(self._directory)
-        write_sealed(self._stamp_path, _sealed_values(stamp))
+        write_sealed(self._stamp_path, stamp.sealed_values())
+
+    def size_bytes(self) -> int:
+        """Return the size of both files; 0 while there are none."""
+        return sum(path.stat().st_size for path in (self.path, self._stamp_path) if path.exists())
 
     @property
     def _draft(self) -> Path:
         return self.path.with_name("index.faiss.new")
 
-    def _check(self, stamp: IndexStamp, dim: int) -> None:
+    def _check(self, stamp: IndexStamp) -> None:
         """Find out what is wrong before FAISS sees the file: it loads altered ones in silence."""
-        if (stamp.index_type, stamp.dim) != (INDEX_TYPE, dim):
-            raise UnusableIndexError(
-                f"it is {stamp.index_type} of width {stamp.dim}, not {INDEX_TYPE} of {dim}"
-            )
         actual = _sha256(self.path)
         if actual != stamp.sha256:
             raise UnusableIndexError(
                 f"its sha256 is {actual}, {self._stamp_path.name} says {stamp.sha256}"
             )
-
-
-def _stamp_values(path: Path) -> dict[str, Any]:
-    text = path.read_text(encoding="utf-8")
-    if f'"{_FILE_SHA256}"' in text:
-        values = read_sealed(path)
-        values["sha256"] = values.pop(_FILE_SHA256)
-        return values
-    older: dict[str, Any] = json.loads(text)  # of before the file had a checksum of its own
-    return older
-
-
-def _sealed_values(stamp: IndexStamp) -> dict[str, object]:
-    values: dict[str, object] = asdict(stamp)
-    values[_FILE_SHA256] = values.pop("sha256")
-    return values
-
-
-def _stamp_text(stamp: IndexStamp) -> bytes:
-    return sealed_text(_sealed_values(stamp)).encode("utf-8")
 
 
 def _sha256(path: Path) -> str:

@@ -29,7 +29,6 @@ __all__ = [
     "load_document",
     "load_records",
     "load_records_of",
-    "rows_of_documents",
     "scroll_chunks",
     "scroll_chunks_of",
 ]
@@ -180,15 +179,6 @@ def document_keys(connection: sqlite3.Connection, where: Where | None) -> list[i
         [value for _, value in conditions],
     )
     return [key for key, source in found if where.matches_path(source)]
-
-
-def rows_of_documents(connection: sqlite3.Connection, keys: Sequence[int]) -> list[int]:
-    """Return the archive rows that chunks of these documents use."""
-    found = connection.execute(
-        "SELECT row FROM chunks WHERE document IN (SELECT value FROM json_each(?))",
-        (json_text(keys),),
-    )
-    return [row for (row,) in found]
 
 
 def chunk_rows(connection: sqlite3.Connection, chunk_ids: Sequence[str]) -> dict[str, int]:

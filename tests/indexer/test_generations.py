@@ -235,8 +235,8 @@ def test_the_index_file_of_format_1_is_used_and_not_built_anew(tmp_path, monkeyp
     monkeypatch.setattr(
         "indexer.archive.VectorArchive.read", lambda *args: pytest.fail("it is built anew")
     )
-    with library.open("old") as collection, collection.store._dense.snapshot():
-        assert len(collection.store._dense) == 5
+    with library.open("old") as collection, collection.store.dense.snapshot():
+        assert len(collection.store.dense) == 5
 
 
 @pytest.mark.parametrize("kind", ["index", "content"])

@@ -69,8 +69,8 @@ def test_an_index_over_the_same_content_is_brought_up_to_date_first(collection):
     assert best(collection, passage(70, 1, 0)) == pytest.approx(1.0, abs=1e-5)
     assert best(collection, passage(0, 1, 0)) < 0.99
     # What is on the disk is up to date too, and not only this process's memory.
-    with open_library(collection.home).open("docs") as again, again.store._dense.snapshot():
-        assert len(again.store._dense) == DOCUMENTS * PASSAGES
+    with open_library(collection.home).open("docs") as again, again.store.dense.snapshot():
+        assert len(again.store.dense) == DOCUMENTS * PASSAGES
 
 
 def test_another_content_is_as_it_was_and_the_report_says_what_that_leaves_out(collection):

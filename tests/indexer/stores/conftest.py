@@ -15,6 +15,6 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def opened(kind: str, tmp_path: Path) -> Iterator[Opened]:
-    opened = open_store(kind, tmp_path)
+    opened = open_store(kind, tmp_path, is_flushed=kind.startswith("faiss "))
     yield opened
     opened.close()

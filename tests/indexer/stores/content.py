@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,13 +23,17 @@ from indexer.documents import (
 )
 from indexer.stores.base import VectorStore
 from indexer.stores.faiss import FaissStore
+from indexer.stores.index_types import INDEX_TYPES
 from tests.indexer.stores.qdrant.opening import QDRANT_STORES, open_qdrant
 
 DIM = 24
-STORES = ["faiss"]
-"""Stores that any number of processes may have open in one folder."""
+_FLUSHED_AFTER = (1, 4, 16, 64)  # documents
+STORES = ["faiss", "faiss hnsw"]
+"""Stores that any number of processes may have open in one folder: "faiss" is the flat index, which
+is changed in place, "faiss hnsw" one that cannot let go of anything."""
 
-ALL_STORES = [*STORES, *QDRANT_STORES]
+FAISS_STORES = ["faiss", *(f"faiss {name}" for name in INDEX_TYPES if name != "flat")]
+ALL_STORES = [*FAISS_STORES, *QDRANT_STORES]
 
 
 def vector_of(text: str) -> NDArray[np.float32]:
@@ -90,6 +94,8 @@ class Opened:
     database: Database
     archive: VectorArchive
     store: VectorStore
+    is_flushed: bool = False
+    additions: int = 0
 
     def add(
         self,
@@ -108,6 +114,9 @@ class Opened:
             self.store.upsert(
                 document, chunks, rows, modified_at=modified_at, size_bytes=size_bytes
             )
+        self.additions += 1
+        if self.is_flushed and self.additions in _FLUSHED_AFTER:
+            self.store.flush()
         return chunks
 
     def delete(self, *names: str) -> int:
@@ -127,13 +136,25 @@ class Opened:
         self.database.close()
 
 
-def open_store(kind: str, directory: Path, *, read_only: bool = False) -> Opened:
-    """Open a store of a kind in a directory, as often as wanted at once."""
+def open_store(
+    kind: str, directory: Path, *, read_only: bool = False, is_flushed: bool = False
+) -> Opened:
+    """Open a store of a kind in a directory, as often as wanted at once.
+
+    Args:
+        kind: one of ``ALL_STORES``; an index is built from the first vector on, also of a type that
+            waits for more.
+        directory: of everything.
+        read_only: never write.
+        is_flushed: write the index now and then, so that searches use what is built.
+    """
     database = Database(directory / "collection.db", read_only=read_only)
     archive = VectorArchive(directory, database)
     store: VectorStore
-    if kind == "faiss":
-        store = FaissStore(directory, database, archive)
+    if kind.startswith("faiss"):
+        index_type = INDEX_TYPES[kind.partition(" ")[2] or "flat"]
+        impatient = replace(index_type, least_rows=min(index_type.least_rows, 1))
+        store = FaissStore(directory, database, archive, impatient)
     else:
         store = open_qdrant(kind, directory, database, archive)
-    return Opened(directory, database, archive, store)
+    return Opened(directory, database, archive, store, is_flushed)

@@ -44,8 +44,8 @@ def test_a_current_file_is_used_as_it_is(directory, caplog, monkeypatch) -> None
     opened = open_store("faiss", directory)
     monkeypatch.setattr(opened.archive, "read", None)  # building it anew would have to read this
 
-    with opened.store._dense.snapshot():
-        assert len(opened.store._dense) == 50
+    with opened.store.dense.snapshot():
+        assert len(opened.store.dense) == 50
 
     monkeypatch.undo()
     opened.close()
@@ -182,7 +182,7 @@ def test_a_run_that_ends_while_writing_the_file_leaves_a_right_one(
     opened = open_store("faiss", directory)
     opened.add("b", ["later one", "later two"])
 
-    def stop(*_: object) -> None:
+    def stop(*_: object, **_options: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(index_file.IndexFile, step, stop)
@@ -218,7 +218,7 @@ def test_a_file_that_another_process_is_writing_is_waited_for(directory, monkeyp
     writer.store.flush()
 
     assert waited
-    assert not reader.store._dense.was_rebuilt
+    assert not reader.store.dense.was_rebuilt
     assert not warnings(caplog)
     writer.close()
     reader.close()

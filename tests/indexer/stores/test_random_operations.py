@@ -12,7 +12,7 @@ from indexer.documents import Chunk, embedding_text
 from indexer.filters import Where
 from indexer.stemming import stems
 from indexer.words import terms
-from tests.indexer.stores.content import Opened, make_document, open_store, vector_of
+from tests.indexer.stores.content import FAISS_STORES, Opened, make_document, open_store, vector_of
 
 WORDS = [
     "apple",
@@ -123,7 +123,10 @@ def check(opened: Opened, oracle: Oracle, draw: random.Random) -> None:
     )
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(
+    ("kind", "seed"),
+    [*(("faiss", seed) for seed in range(6)), *((kind, 6) for kind in FAISS_STORES[1:])],
+)
 def test_the_store_agrees_with_a_plain_loop(kind: str, tmp_path, seed: int) -> None:
     draw = random.Random(seed)
     oracle = Oracle()
