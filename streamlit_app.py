@@ -1,9 +1,10 @@
-"""The app for ``streamlit run streamlit_app.py``; ``gircse app`` serves the same one."""
+"""The app for ``streamlit run streamlit_app.py``; ``gircse app`` serves the same, API included."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from app.server import SCRIPT, lifespan, report_error
+from app.server import ROUTES, SCRIPT, check_options, lifespan, report_error
 
-app = st.App(SCRIPT, lifespan=lifespan, on_script_error=report_error)
+check_options()
+app = st.App(SCRIPT, routes=ROUTES, lifespan=lifespan, on_script_error=report_error)

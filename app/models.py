@@ -64,6 +64,11 @@ class Models:
         """Begin to load a model, unless that was done before."""
         self._loading(name)
 
+    def names(self) -> list[str]:
+        """Return the models that somebody asked for, in that order."""
+        with self._lock:
+            return list(self._models)
+
     def status(self, name: str) -> ModelStatus:
         """Say where a model is; one that nobody asked for yet begins to load."""
         loading = self._loading(name)

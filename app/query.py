@@ -136,9 +136,4 @@ def _search(services: Services, query: Query, *, offset: int) -> SearchResult:
         fusion=settings.fusion,
         dense_weight=settings.dense_weight,
     )
-    with services.collections.use(query.collection) as collection:
-        if query.mode == "lexical":
-            return collection.searcher(None).search(request)
-        embedder = services.models.get(collection.config.model)
-        collection.check_model(embedder.info)
-        return collection.searcher(lambda: embedder).search(request)
+    return services.search(query.collection, request)

@@ -7,6 +7,7 @@ import streamlit as st
 from app.addresses import is_local
 from app.indexing import IndexingWorker
 from app.job_queue import JobQueue
+from app.metrics import Metrics
 from app.models import Models
 from app.open_collections import OpenCollections
 from app.services import Services
@@ -48,6 +49,7 @@ def build(settings: Settings, *, takes_paths: bool) -> Services:
         worker=IndexingWorker(
             queue, collections, models.get, IndexOptions(jobs=settings.jobs, limits=limits)
         ),
+        metrics=Metrics(),
         takes_paths=takes_paths,
     )
 

@@ -13,19 +13,22 @@ import signal
 import socket
 import tomllib
 import webbrowser
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from functools import lru_cache
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
 import streamlit as st
 
-from app.addresses import is_local
+from app.api.config import ApiConfig, allowed_hosts, check_reach
+from app.api.routes import api_routes
 from app.resources import services
 from indexer.errors import UsageError
+from indexer.settings import load
 
-__all__ = ["SCRIPT", "lifespan", "report_error", "run"]
+__all__ = ["ROUTES", "SCRIPT", "check_options", "lifespan", "report_error", "run"]
 
 SCRIPT = Path(__file__).parent / "pages" / "main.py"
 
@@ -40,26 +43,47 @@ _CONFIG_FILES = (
 )
 
 
-def run(*, port: int, address: str, headless: bool) -> None:
-    """Serve the app until SIGINT or SIGTERM; indexing ends its batch, and nothing is lost.
+@lru_cache(maxsize=1)
+def _api_config() -> ApiConfig:
+    """Return the rules of the API; asked for only while the server runs, under its options."""
+    address = st.get_option("server.address")
+    return ApiConfig(
+        hosts=allowed_hosts(address, st.get_option("server.allowedHosts")),
+        api_key=services().settings.api_key,
+        upload_bytes=st.get_option("server.maxUploadSize") << 20,
+    )
+
+
+ROUTES = api_routes(services, _api_config)
+
+
+def run(*, port: int, address: str, headless: bool, host_names: Sequence[str] = ()) -> None:
+    """Serve pages and API until SIGINT or SIGTERM; indexing ends its batch, and nothing is lost.
 
     Args:
         port: to listen on.
         address: to listen on; others than this machine's own let others in.
         headless: do not open a browser.
+        host_names: further names by which the app may be addressed, such as that of a proxy.
 
     Raises:
-        UsageError: nothing can listen there; says why and what to do.
+        UsageError: nothing can listen there, or others could and no API key is set; says what to
+            do.
     """
+    check_reach(address, host_names, api_key=load().settings.api_key)
     _check_free(address, port)
     config = _configuration() | {
         "server.port": port,
         "server.address": address,
         "server.headless": True,  # Streamlit's own way to open a browser is not for st.App
-        # Against pages elsewhere that have a name resolve to this machine.
-        "server.allowedHosts": [address, "localhost", "127.0.0.1"] if is_local(address) else [],
+        "server.allowedHosts": list(allowed_hosts(address, host_names)),
     }
-    app = st.App(SCRIPT, lifespan=_opening(address, port, headless), on_script_error=report_error)
+    app = st.App(
+        SCRIPT,
+        routes=ROUTES,
+        lifespan=_opening(address, port, headless),
+        on_script_error=report_error,
+    )
     with _ended_by_signals():
         app.run(config=config)
     parts = app.state.get(_PARTS)
@@ -78,6 +102,21 @@ async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
         yield {_PARTS: parts}
     finally:
         await asyncio.to_thread(parts.close)
+
+
+def check_options() -> None:
+    """End the program with a sentence where Streamlit's options let others in without a key.
+
+    For ``streamlit run``, which has read its options before it imports the app.
+    """
+    try:
+        check_reach(
+            st.get_option("server.address"),
+            st.get_option("server.allowedHosts"),
+            api_key=load().settings.api_key,
+        )
+    except UsageError as error:
+        raise SystemExit(f"The app does not start: {error}") from None
 
 
 def report_error(error: Exception) -> bool:

@@ -11,14 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.activity import Activity
+from app.errors import ReadOnlyError
 from app.indexing import IndexingWorker
-from app.job_queue import JobQueue
+from app.job_queue import Job, JobQueue
+from app.metrics import Metrics
 from app.models import Models
 from app.open_collections import OpenCollections
 from app.uploads import Upload, UploadFolder
 from indexer.discovery import check_roots
 from indexer.errors import UsageError
 from indexer.library import Library
+from indexer.search import SearchRequest, SearchResult
 from indexer.settings import Settings
 
 __all__ = ["Services"]
@@ -36,6 +39,7 @@ class Services:
         uploads: the copies of uploaded files.
         queue: jobs that are not done.
         worker: does them.
+        metrics: what is counted.
         takes_paths: whether users may name paths of this machine: only where they are on it.
     """
 
@@ -46,12 +50,19 @@ class Services:
     uploads: UploadFolder
     queue: JobQueue
     worker: IndexingWorker
+    metrics: Metrics
     takes_paths: bool
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether the app searches and shows, and changes nothing."""
+        return self.settings.read_only
 
     def start(self) -> None:
         """Load the default model and go on with the jobs of an earlier run of the app."""
         self.models.start(self.settings.model)
-        self.worker.start()
+        if not self.is_read_only:
+            self.worker.start()
 
     def close(self) -> None:
         """Stop after the batch at hand and write everything down; may be called twice."""
@@ -63,13 +74,31 @@ class Services:
         """Say what goes on in a collection."""
         return self.worker.activity().of(collection)
 
+    def search(self, collection: str, request: SearchRequest) -> SearchResult:
+        """Search a collection by its own model, waiting for that as long as it takes to load.
+
+        Raises:
+            IndexerError, ModelError: the search cannot be made; the message says what to do.
+        """
+        with self.collections.use(collection) as opened:
+            if request.mode == "lexical":
+                result = opened.searcher(None).search(request)
+            else:
+                embedder = self.models.get(opened.config.model)
+                opened.check_model(embedder.info)
+                result = opened.searcher(lambda: embedder).search(request)
+        self.metrics.note_search(result)
+        return result
+
     def add_uploads(self, collection: str, uploads: Sequence[Upload]) -> list[Path]:
         """Keep copies of uploaded files and queue them.
 
         Raises:
+            ReadOnlyError: the app changes nothing.
             CollectionNotFoundError: the collection was deleted meanwhile.
             StorageError: the disk is full; none of the files was kept.
         """
+        self._check_writable()
         with self.collections.use(collection) as opened:
             self.uploads.claim(collection, opened.config.id)
         paths = self.uploads.store(
@@ -80,16 +109,25 @@ class Services:
         self.worker.notify()
         return paths
 
-    def create_collection(self, name: str, *, steps: int | None = None) -> None:
-        """Make an empty collection for the model of the settings.
+    def create_collection(
+        self, name: str, *, model: str | None = None, steps: int | None = None
+    ) -> None:
+        """Make an empty collection.
+
+        Args:
+            name: what to call it.
+            model: of its documents and queries; None takes that of the settings.
+            steps: refinement steps of its documents; None takes those of the settings.
 
         Raises:
+            ReadOnlyError: the app changes nothing.
             UsageError: the name is taken or impossible, or the model has no such number of steps.
             ModelError: the model is not on this machine.
             StorageError: the disk is full or cannot be written.
         """
+        self._check_writable()
         wanted = self.settings.steps if steps is None else steps
-        self.library.create(name, model=self.settings.model, steps=wanted).close()
+        self.library.create(name, model=model or self.settings.model, steps=wanted).close()
 
     def check_path(self, text: str) -> Path:
         """Return the file or folder of this machine that a user named.
@@ -111,17 +149,26 @@ class Services:
         (root,) = check_roots([path], home=self.library.home)
         return root.path
 
-    def add_path(self, collection: str, path: Path) -> None:
+    def add_path(self, collection: str, path: Path) -> Job:
         """Queue a file or folder that ``check_path`` returned.
 
         Raises:
+            ReadOnlyError: the app changes nothing.
             StorageError: the queue cannot be written.
         """
-        self.queue.add(collection, [path], kind="folder" if path.is_dir() else "files")
+        self._check_writable()
+        job = self.queue.add(collection, [path], kind="folder" if path.is_dir() else "files")
         self.worker.notify()
+        return job
 
     def retry(self, collection: str, paths: Sequence[Path]) -> None:
-        """Read files again that failed."""
+        """Read files again that failed.
+
+        Raises:
+            ReadOnlyError: the app changes nothing.
+            StorageError: the queue cannot be written.
+        """
+        self._check_writable()
         self.queue.add(collection, paths, kind="files", retries=True)
         self.worker.notify()
 
@@ -131,8 +178,10 @@ class Services:
         Indexing rests meanwhile, for a few seconds at most.
 
         Raises:
+            ReadOnlyError: the app changes nothing.
             CollectionBusyError: another process is writing to the collection.
         """
+        self._check_writable()
         with self.collections.use(collection) as opened, self.worker.resting():
             rows = opened.ledger.get(document_ids)
             removed = opened.delete_documents(document_ids)
@@ -144,8 +193,10 @@ class Services:
         """Remove a collection with its jobs and uploads.
 
         Raises:
+            ReadOnlyError: the app changes nothing.
             CollectionBusyError: another process is writing to the collection.
         """
+        self._check_writable()
         with self.worker.resting():
             self.library.delete(name)
             for job in self.queue.jobs():
@@ -153,6 +204,13 @@ class Services:
                     self.worker.discard(job)
             self.collections.retire(name)
         self.uploads.remove_all(name)
+
+    def _check_writable(self) -> None:
+        if self.is_read_only:
+            raise ReadOnlyError(
+                "This app is read-only: it searches and shows, and changes nothing. Whoever runs "
+                "it can start it without --read-only (setting read_only, GIRCSE_READ_ONLY)."
+            )
 
     def _queue_files(self, collection: str, paths: Sequence[Path]) -> None:
         self.queue.add(collection, paths, kind="files")

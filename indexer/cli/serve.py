@@ -16,7 +16,12 @@ __all__ = ["EPILOG", "serve"]
 EPILOG = epilog(
     "gircse app",
     "gircse app --port 8600 --headless",
-    after=["It runs until Ctrl-C."],
+    "gircse app --address 0.0.0.0 --read-only",
+    after=[
+        "It runs until Ctrl-C. Programs ask under /api and /v1; /api/openapi.json describes how.",
+        "Programs have to send the API key that is set (GIRCSE_API_KEY, or api_key in your"
+        " config.toml). Where others can reach the app, it does not start without one.",
+    ],
 )
 
 
@@ -32,16 +37,32 @@ def serve(
         ),
     ] = "127.0.0.1",
     headless: Annotated[bool, typer.Option("--headless", help="Do not open a browser.")] = False,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="Search and show only; change nothing.")
+    ] = False,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Answer to this name too, such as that of a proxy in front; may be repeated.",
+        ),
+    ] = None,
 ) -> None:
-    """Open the web app: search, add documents, see what is indexed."""
+    """Serve the web app and its REST API: search, add documents, see what is indexed."""
     session = session_of(context)
-    home = session.load().settings.home
+    settings = session.load({"read_only": read_only or None}).settings
+    # The app reads its settings by itself.
     if session.home is not None:
-        os.environ["GIRCSE_HOME"] = str(home)  # the app reads its settings by itself
+        os.environ["GIRCSE_HOME"] = str(settings.home)
+    if read_only:
+        os.environ["GIRCSE_READ_ONLY"] = "true"
     # By name: the app knows the indexer, never the other way round, and only this command runs it.
     server = importlib.import_module("app.server")
-    if not importlib.import_module("app.addresses").is_local(address):
+    is_local = importlib.import_module("app.addresses").is_local(address) and not allow_host
+    if not is_local and settings.api_key is not None:
+        may = "search" if settings.read_only else "search, add and delete documents"
         session.terminal.warn(
-            f"everyone who can reach {address}:{port} can search, add and delete documents."
+            f"programs need the API key, the pages do not: everyone who can reach {address}:{port}"
+            f" with a browser can {may}."
         )
-    server.run(port=port, address=address, headless=headless)
+    server.run(port=port, address=address, headless=headless, host_names=allow_host or ())

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from tests.app.waiting import wait_until
 class Served:
     """A running app."""
 
+    home: Path
     port: int
     process: subprocess.Popen[bytes]
 
@@ -43,7 +44,11 @@ def free_port() -> int:
 
 @contextmanager
 def served(
-    home: Path, *, log: Path, variables: Mapping[str, str] | None = None
+    home: Path,
+    *,
+    log: Path,
+    variables: Mapping[str, str] | None = None,
+    options: Sequence[str] = (),
 ) -> Iterator[Served]:
     """Serve the app on a free port; it is gone when the block ends.
 
@@ -51,15 +56,17 @@ def served(
         home: directory of its collections.
         log: gets what it prints.
         variables: further environment variables.
+        options: further options of the command.
     """
     port = free_port()
     environment = {**os.environ, "GIRCSE_HOME": str(home), **(variables or {})}
     command = [sys.executable, "-m", "indexer.cli", "app", "--port", str(port), "--headless"]
+    command += options
     with (
         log.open("ab") as output,
         subprocess.Popen(command, env=environment, stdout=output, stderr=output) as process,
     ):
-        app = Served(port, process)
+        app = Served(home, port, process)
         try:
             wait_until(lambda: process.poll() is not None or _is_up(app.url))
             assert process.poll() is None, log.read_text()
