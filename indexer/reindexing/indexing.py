@@ -1,4 +1,4 @@
-"""Builds the index of a generation that is not live yet, measures it and probes it.
+"""Builds the index of a generation that is not live yet, and measures it.
 
 No model is asked: an index is made from the stored vectors alone.
 """
@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from indexer.generations import GenerationRecord
-from indexer.reindexing.request import IndexWish
+from indexer.reindexing.request import AUTO, IndexWish
 from indexer.segments import disk_errors
 
 if TYPE_CHECKING:
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from indexer.reindexing.progress import Stopwatch
 
 __all__ = ["build_index", "choose_index"]
+
+QDRANT_INDEX = "hnsw"
+"""What Qdrant searches, whatever its settings say of it."""
 
 
 def choose_index(
@@ -29,27 +32,44 @@ def choose_index(
         record: the new generation.
         wish: what is wanted.
         live: the live generation, which decides what is not wished for.
-        count: how many vectors there are.
-        dim: their width D.
+        count: how many chunks there are.
+        dim: width D of their vectors.
     """
+    from indexer.stores.index_choice import DEFAULT_BUDGET_MS, choose_index
+
     store = wish.store or live.store
-    index = wish.index or (live.index if store == live.store else "flat")
-    return replace(record, store=store, index=index)
+    if store == "qdrant":
+        return replace(record, store=store, index=QDRANT_INDEX)
+    kept = live.index if live.store == store else AUTO
+    index = wish.index or kept
+    if index != AUTO:
+        return replace(record, store=store, index=index)
+    budget_ms = wish.budget_ms
+    if budget_ms is None and wish.budget_mb is None:
+        budget_ms = DEFAULT_BUDGET_MS
+    choice = choose_index(count, dim, budget_ms, wish.budget_mb)
+    return replace(record, store=store, index=choice.index_type, why=choice.why)
 
 
 def build_index(
     generation: Generation, *, watch: Stopwatch, should_stop: Callable[[], bool]
 ) -> GenerationRecord | None:
-    """Build, measure and probe; return the record with what was measured, None when stopped.
+    """Build and measure; return the record with what was measured, None when stopped.
 
     Raises:
         StorageError: the disk is full, or what was built is not sound.
     """
-    watch.enter("indexing", total=len(generation.archive))
+    from indexer.reindexing.measuring import measured
+
+    watch.enter("indexing", total=generation.ledger.totals().chunks)
     _make_folder(generation)
-    generation.store.flush()
+    is_built = generation.store.build(
+        progress=lambda done, total: watch.reach(done, total=total), should_stop=should_stop
+    )
+    if not is_built or should_stop():
+        return None
     watch.enter("measuring")
-    return None if should_stop() else generation.record
+    return replace(generation.record, measured=measured(generation))
 
 
 def _make_folder(generation: Generation) -> None:

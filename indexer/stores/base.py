@@ -6,7 +6,7 @@ the collection's ``VectorArchive`` holds. Higher scores are closer in every stor
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -176,6 +176,25 @@ class VectorStore(Protocol):
 
         Args:
             sample: how many vectors and payloads are compared where there are no checksums.
+        """
+
+    def build(
+        self,
+        *,
+        progress: Callable[[int, int], None] | None = None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> bool:
+        """Make the index of all that there is, without a model; searches go on meanwhile.
+
+        Args:
+            progress: told how many vectors of how many are in it.
+            should_stop: asked now and then; when it says so, nothing is lost.
+
+        Returns:
+            Whether it was built; not after a stop.
+
+        Raises:
+            StorageError: it cannot be written; the content is untouched.
         """
 
     def rebuild_index(self) -> None:

@@ -221,6 +221,15 @@ class QdrantReader:
         """Refuse: what the collection should be, only the machine that has its content knows."""
         self._refuse("verified")
 
+    def build(
+        self,
+        *,
+        progress: Callable[[int, int], None] | None = None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> NoReturn:
+        """Refuse: only the machine that has the collection's content writes."""
+        self._refuse("built")
+
     def rebuild_index(self) -> NoReturn:
         """Refuse: only the machine that has the collection's content writes."""
         self._refuse("made anew")
