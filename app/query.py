@@ -55,7 +55,7 @@ class Answer:
         hits: all hits that were fetched so far.
         is_complete: there are no further ones.
         notice: what the reader has to know about the mode; empty when there is nothing.
-        state: how many documents and passages there were.
+        state: the content that was searched, with its numbers of documents and passages.
     """
 
     query: Query
@@ -63,7 +63,7 @@ class Answer:
     hits: tuple[Hit, ...]
     is_complete: bool
     notice: str
-    state: tuple[int, int]
+    state: tuple[str, int, int]
 
 
 def path_pattern(typed: str) -> str | None:
@@ -102,11 +102,19 @@ def ask(services: Services, query: Query) -> Answer:
 def more(services: Services, answer: Answer) -> Answer:
     """Return the answer with the next page of hits.
 
+    Where the collection was rebuilt meanwhile, all pages are of the new generation.
+
     Raises:
         IndexerError, ModelError: as for ``ask``.
     """
     query = answer.query
-    found = _search(services, query, offset=len(answer.hits)).hits
+    state = _state(services, query.collection)
+    result = _search(services, query, offset=len(answer.hits))
+    if result.generation != answer.result.generation:
+        wanted = len(answer.hits) + PAGE_SIZE
+        result = _search(services, query, offset=0, top_k=wanted)
+        return Answer(query, result, result.hits, len(result.hits) < wanted, answer.notice, state)
+    found = result.hits
     # Documents that came in between may push a hit onto the next page once more.
     known = {hit.chunk.id for hit in answer.hits}
     fresh = tuple(hit for hit in found if hit.chunk.id not in known)
@@ -114,21 +122,23 @@ def more(services: Services, answer: Answer) -> Answer:
 
 
 def is_outdated(services: Services, answer: Answer) -> bool:
-    """Return whether documents were added or removed since the answer was given."""
+    """Return whether documents changed since the answer was given, or how they are stored did."""
     return _state(services, answer.query.collection) != answer.state
 
 
-def _state(services: Services, name: str) -> tuple[int, int]:
-    with services.collections.use(name) as collection:
-        totals = collection.ledger.totals()
-    return totals.documents, totals.chunks
+def _state(services: Services, name: str) -> tuple[str, int, int]:
+    with services.collections.use(name) as collection, collection.using() as generation:
+        totals = generation.ledger.totals()
+        return generation.record.content, totals.documents, totals.chunks
 
 
-def _search(services: Services, query: Query, *, offset: int) -> SearchResult:
+def _search(
+    services: Services, query: Query, *, offset: int, top_k: int = PAGE_SIZE
+) -> SearchResult:
     settings = services.settings
     request = SearchRequest(
         text=query.text.strip(),
-        top_k=PAGE_SIZE,
+        top_k=top_k,
         offset=offset,
         mode=query.mode,
         steps=None if query.mode == "lexical" else query.steps,

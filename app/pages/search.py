@@ -116,7 +116,7 @@ def _show_answer(parts: Services, query: Query) -> None:
     st.caption(latency_text(answer.result))
     if is_outdated(parts, answer):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.caption("Documents were added or removed since this search.", width="content")
+            st.caption("The documents changed since this search.", width="content")
             if st.button("Search again", icon=":material/refresh:"):
                 del st.session_state["answer"]
                 st.rerun()
