@@ -10,7 +10,8 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from indexer.errors import CollectionNotFoundError, StorageError, UsageError
 from indexer.generation import make_content
 from indexer.generations import GenerationRecord, write_first
 from indexer.segments import disk_errors, sync_folder
+from indexer.stores.opening import dispose
 from indexer.write_lock import WriteLock
 
 if TYPE_CHECKING:
@@ -128,7 +130,8 @@ class Library:
             chunking=chunking or ChunkingConfig(),
             vectors=vectors,
         )
-        self._make(name, settings)
+        with self.making(name) as draft:
+            _fill(draft, settings)
         return Collection(self._folder / name, resolve=self._resolve)
 
     def open_or_create(
@@ -212,7 +215,20 @@ class Library:
                 "differs in more than upper and lower case"
             )
 
-    def _make(self, name: str, settings: ContentSettings) -> None:
+    @contextmanager
+    def making(self, name: str) -> Iterator[Path]:
+        """Give an empty folder, which becomes the collection of that name when the block ends.
+
+        A block that fails, or is killed, leaves no collection. A folder that nothing is put into
+        for an hour is taken for a killed one's.
+
+        Raises:
+            UsageError: the name is taken or impossible, or the home's path is not UTF-8.
+            StorageError: the disk is full or cannot be written.
+        """
+        check_name(name)
+        self._check_home()
+        self._check_free(name)
         with disk_errors(self._folder, needed=0):
             self.home.mkdir(mode=0o700, parents=True, exist_ok=True)  # it holds private texts
             self._folder.mkdir(exist_ok=True)
@@ -221,8 +237,9 @@ class Library:
         try:
             with disk_errors(draft, needed=0):
                 draft.mkdir()
-            _fill(draft, settings)
+            yield draft
             with disk_errors(draft, needed=0):
+                sync_folder(draft)
                 self._publish(draft, name)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
@@ -241,6 +258,8 @@ class Library:
             if item.name.startswith(_DELETED) or (
                 item.name.startswith(_NEW) and _age_s(item) > _ABANDONED_S
             ):
+                for index in item.glob("index-*"):
+                    dispose(index)
                 shutil.rmtree(item, ignore_errors=True)
 
 
