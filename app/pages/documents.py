@@ -87,10 +87,11 @@ def _row(parts: Services, record: DocumentRecord) -> dict[str, object]:
 
 def _actions(parts: Services, name: str, chosen: Sequence[DocumentRecord]) -> None:
     if not chosen:
-        st.caption("Select rows to read or delete documents.")
+        may = "read" if parts.is_read_only else "read or delete"
+        st.caption(f"Select rows to {may} documents.")
         return
     with st.container(horizontal=True):
-        if st.button(
+        if not parts.is_read_only and st.button(
             f"Delete {count_text(len(chosen), 'document')}", icon=":material/delete:", key="delete"
         ):
             _delete(parts, name, chosen)

@@ -28,12 +28,17 @@ def show() -> None:
         names = parts.library.names()
         with st.container(horizontal=True, vertical_alignment="bottom"):
             name = choose_collection(names, parts.settings)
-            collection_actions(parts, name, exists=name in names)
+            if not parts.is_read_only:
+                collection_actions(parts, name, exists=name in names)
         if name in names:
             _totals(parts, name)
-        add_documents(parts, name, exists=name in names)
+        if parts.is_read_only:
+            st.caption("This app is read-only: nothing can be added, deleted or changed here.")
+        else:
+            add_documents(parts, name, exists=name in names)
         if name in names:
-            show_activity(parts, name)
+            if not parts.is_read_only:
+                show_activity(parts, name)
             show_problems(parts, name)
             documents_table(parts, name)
     except (IndexerError, ModelError) as error:

@@ -30,7 +30,8 @@ def show_problems(parts: Services, name: str) -> None:
             found = problems(opened.ledger, offset=(page - 1) * _PER_PAGE, limit=_PER_PAGE)
             for problem in found:
                 _draw(parts, name, problem)
-            if len(found) > 1 and st.button("Try these again", icon=":material/refresh:"):
+            can_retry = len(found) > 1 and not parts.is_read_only
+            if can_retry and st.button("Try these again", icon=":material/refresh:"):
                 parts.retry(name, [problem.path for problem in found])
                 st.rerun()
 
@@ -41,6 +42,8 @@ def _draw(parts: Services, name: str, problem: Problem) -> None:
         f'<p class="gs-problem gs-{line.state}"><strong>{plain(line.name)}</strong> '
         f'<span class="gs-state">{line.label}</span><br>{plain(line.detail)}</p>'
     )
+    if parts.is_read_only:
+        return
     with st.container(horizontal=True):
         if st.button(
             "Try again",

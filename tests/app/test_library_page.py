@@ -9,9 +9,12 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import resources
+from app.errors import ReadOnlyError
 from app.services import Services
 from indexer.embedder import Embedder
+from indexer.index_report import IndexOptions
 from indexer.library import Library
+from indexer.pipeline import index_paths
 from indexer.write_lock import WriteLock
 from tests.app.conftest import DOCUMENTS
 from tests.app.doubles import GatedEmbedder
@@ -213,3 +216,22 @@ def test_paths_are_not_taken_from_other_machines(
     test = page()
     assert "gircse index PATH" in test.info[0].value
     assert not [field for field in test.text_input if "Path" in field.label]
+
+
+def test_a_read_only_app_shows_and_offers_nothing_to_change(
+    filled_home: Path, shared_services: Callable[[], Services], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (broken := filled_home / "broken.pdf").write_bytes(b"%PDF-1.7 and nothing else")
+    with Library(filled_home).open("default") as collection:
+        index_paths(collection, [broken], embedder=lambda: None, options=IndexOptions())
+    monkeypatch.setenv("GIRCSE_READ_ONLY", "true")
+    test = page()
+    assert not test.exception
+    assert not test.error
+    assert "read-only" in " ".join(caption.value for caption in test.caption)
+    assert len(test.dataframe[0].value) == 3
+    assert "broken.pdf" in html(test)
+    assert list(test.button) == []
+    assert list(test.file_uploader) == []
+    with pytest.raises(ReadOnlyError, match="--read-only"):
+        shared_services().retry("default", [broken])
