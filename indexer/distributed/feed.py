@@ -77,6 +77,7 @@ class RayFeed:
         self._current: Iterator[tuple[WorkItem, ExtractionResult]] | None = None
         self._error: BaseException | None = None
         self._is_closing = False
+        self._taken: set[Path] = set()  # shards of this run that were looked at
         self._thread = threading.Thread(target=self._work, name="ray", daemon=True)
 
     @property
@@ -158,20 +159,20 @@ class RayFeed:
 
     def _ask(self, work: list[list[WorkItem]], wanted: dict[bytes, WorkItem]) -> None:
         """Have portions worked on and deliver what comes; ``wanted`` loses what was delivered."""
-        taken: set[Path] = set()
         for receipt in self._run(work):
             if receipt.refusal:
                 raise ClusterError(receipt.refusal)
-            self._deliver(self._box.folder / receipt.shard, wanted, taken)
+            self._deliver(self._box.folder / receipt.shard, wanted)
         # a process that died after writing a shard has told nobody
-        for path in sorted(self._box.folder.glob("*" + SHARD_SUFFIX)):
-            if wanted:
-                self._deliver(path, wanted, taken)
+        present = sorted(self._box.folder.glob("*" + SHARD_SUFFIX))
+        for path in present:
+            self._deliver(path, wanted)
+        self._taken.intersection_update(present)
 
-    def _deliver(self, path: Path, wanted: dict[bytes, WorkItem], taken: set[Path]) -> None:
-        if path in taken:
+    def _deliver(self, path: Path, wanted: dict[bytes, WorkItem]) -> None:
+        if path in self._taken:
             return
-        taken.add(path)
+        self._taken.add(path)
         shard = Shard(path)
         # of a call that Ray has repeated, the files may have come already
         items = {key: wanted.pop(key) for key in shard.paths() if key in wanted}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+import weakref
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -89,8 +90,9 @@ class ReadFiles:
             tokenizer_file = self._job.model.tokenizer()
         except (ModelError, OSError) as error:
             raise UnfitMachineError(f"machine {socket.gethostname()}: {error}") from error
-        self._reader = Reader(tokenizer_file, self._job.chunking, self._job.limits)
-        return self._reader
+        reader = self._reader = Reader(tokenizer_file, self._job.chunking, self._job.limits)
+        weakref.finalize(self, reader.finish)  # Ray tells nobody when it is done with one of these
+        return reader
 
 
 def _row(result: ExtractionResult) -> ReadRow:

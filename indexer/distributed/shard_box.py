@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -140,7 +141,10 @@ class ShardBox:
         with self._lock:
             for path, waited in list(self._shards.items()):
                 rows = ledger.at(list(waited.unclaimed))
-                if not any(row.state in _UNFINISHED for row in rows.values()):
+                if not any(
+                    row.state in _UNFINISHED and _stamps(key) == waited.unclaimed[key]
+                    for key, row in rows.items()
+                ):
                     waited.unclaimed.clear()
                     if not waited.files:
                         waited.shard.remove()
@@ -180,6 +184,14 @@ class ShardBox:
             if mtime_ns < note.started_ns - _CLOCK_GRAIN_NS and key not in self._places:
                 waited.unclaimed[key] = (size, mtime_ns)
         return waited if waited.unclaimed else None
+
+
+def _stamps(path: bytes) -> tuple[int, int] | None:
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
 
 
 def _folders(folder: Path) -> Iterable[Path]:
