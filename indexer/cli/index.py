@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -35,7 +36,15 @@ from indexer.cli.options import (
     StepsOption,
     epilog,
 )
-from indexer.cli.progress import progress_display
+from indexer.cli.progress import ProgressDisplay, progress_display
+from indexer.cli.ray_engine import (
+    EngineOption,
+    Indexing,
+    RayAddressOption,
+    RayShardsOption,
+    chosen_ray,
+    ray_indexing,
+)
 from indexer.cli.report import print_report, report_as_dict
 from indexer.cli.session import Session, session_of
 from indexer.cli.terminal import Terminal, write_json
@@ -57,6 +66,7 @@ EPILOG = epilog(
     "gircse index ~/Documents --retry-failed",
     "gircse index /archive -c archive --jobs 8 --max-memory 8192 --devices cuda:0,cuda:1",
     "gircse index /archive -c archive --vectors fp16",
+    "gircse index /mnt/archive -c archive --engine ray --ray-address auto",
     after=[
         "Only new and changed files are read again. Stopping it at any moment loses nothing: the"
         " next run goes on where this one was.",
@@ -120,6 +130,9 @@ def index(  # noqa: PLR0913 - each argument is a flag of the command
     timeout_s: TimeoutOption = None,
     memory_mb: MemoryOption = None,
     max_memory: MaxMemoryOption = None,
+    engine: EngineOption = "local",
+    ray_address: RayAddressOption = None,
+    ray_shards: RayShardsOption = None,
     format: FormatOption = "text",
     quiet: QuietOption = False,
 ) -> None:
@@ -144,6 +157,7 @@ def index(  # noqa: PLR0913 - each argument is a flag of the command
         }
     )
     several = checked_devices(devices, device)
+    ray = chosen_ray(engine, address=ray_address, shards=ray_shards, devices=devices, loaded=loaded)
     options = _options(
         loaded.settings,
         _Selection(
@@ -166,12 +180,16 @@ def index(  # noqa: PLR0913 - each argument is a flag of the command
         open_target(session, loaded, dry_run=dry_run, vectors=vectors) as target,
         ExitStack() as stack,
     ):
+        if ray is None or dry_run:
+            load = document_embedder(target.config.model, loaded.settings, several, stack)
+            indexing = _local_indexing(target, load)
+        else:
+            indexing = ray_indexing(target, ray, loaded, session.terminal, stack)
         report = _run(
-            target,
+            indexing,
             paths,
             options,
             loaded.settings,
-            document_embedder(target.config.model, loaded.settings, several, stack),
             session.terminal,
             stop,
             # of millions of files, only those are kept that somebody asked to see
@@ -264,32 +282,37 @@ def _check_vectors(target: Collection, vectors: VectorType | None) -> None:
         )
 
 
-def _run(
-    target: Collection,
-    paths: list[Path],
-    options: IndexOptions,
-    settings: Settings,
-    load: Callable[[], DocumentEmbedder],
-    terminal: Terminal,
-    stop: StopOnSignal,
-    changes: list[FileOutcome] | None,
-) -> IndexReport:
-    from indexer.pipeline import index_paths
+def _local_indexing(target: Collection, load: Callable[[], DocumentEmbedder]) -> Indexing:
+    """Return what indexes in processes of this machine."""
 
-    def note_change(outcome: FileOutcome) -> None:
-        if changes is not None and outcome.change != "unchanged":
-            changes.append(outcome)
-
-    with progress_display(terminal) as display:
+    def start(display: ProgressDisplay) -> Callable[..., IndexReport]:
+        from indexer.pipeline import index_paths
 
         def load_and_say() -> DocumentEmbedder:
             display.phase(f"Loading {target.config.model}")
             return load()
 
-        return index_paths(
-            target,
-            paths,
-            embedder=load_and_say,
+        return partial(index_paths, target, embedder=load_and_say)
+
+    return start
+
+
+def _run(
+    indexing: Indexing,
+    paths: list[Path],
+    options: IndexOptions,
+    settings: Settings,
+    terminal: Terminal,
+    stop: StopOnSignal,
+    changes: list[FileOutcome] | None,
+) -> IndexReport:
+    def note_change(outcome: FileOutcome) -> None:
+        if changes is not None and outcome.change != "unchanged":
+            changes.append(outcome)
+
+    with progress_display(terminal) as display:
+        return indexing(display)(
+            paths=paths,
             options=options,
             home=settings.home,  # not the collection's, which a dry run makes elsewhere
             on_progress=display.update,

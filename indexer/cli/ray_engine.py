@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -16,18 +17,23 @@ from indexer.cli.terminal import Terminal
 from indexer.errors import UsageError
 
 if TYPE_CHECKING:
-    from indexer.distributed.engine import RayEngine
+    from indexer.distributed.work import ClusterModel
+    from indexer.index_report import IndexReport
     from indexer.library import Collection
-    from indexer.settings import LoadedSettings
+    from indexer.settings import LoadedSettings, Settings
 
 __all__ = [
     "EngineOption",
+    "Indexing",
     "RayAddressOption",
     "RayChoice",
     "RayShardsOption",
     "chosen_ray",
-    "ray_engine",
+    "ray_indexing",
 ]
+
+Indexing = Callable[[ProgressDisplay], Callable[..., "IndexReport"]]
+"""Makes, for a display, what indexes files by the arguments of ``index_paths``."""
 
 EngineOption = Annotated[
     Literal["local", "ray"],
@@ -107,44 +113,49 @@ def chosen_ray(
     )
 
 
-def ray_engine(
+def ray_indexing(
     target: Collection,
     choice: RayChoice,
     loaded: LoadedSettings,
     terminal: Terminal,
-    display: ProgressDisplay,
-    *,
     stack: ExitStack,
-) -> RayEngine:
+) -> Indexing:
     """Return what indexes into a collection by Ray, which is ended when the stack is left."""
     from indexer.distributed.cluster import RayCluster
     from indexer.distributed.engine import RayEngine
+
+    settings = loaded.settings
+    threads = os.cpu_count() or 1
+    cluster = stack.enter_context(RayCluster(choice.address, cpus=settings.jobs + threads))
+
+    def start(display: ProgressDisplay) -> Callable[..., IndexReport]:
+        engine = RayEngine(
+            target,
+            cluster,
+            model=_cluster_model(target.config.model, settings),
+            jobs=choice.jobs,
+            use_gpus=choice.use_gpus,
+            shards=choice.shards,
+            on_start=lambda: display.phase("Starting Ray"),
+            on_note=terminal.note,
+        )
+        return engine.index
+
+    return start
+
+
+def _cluster_model(model: str, settings: Settings) -> ClusterModel:
     from indexer.distributed.work import ClusterModel
     from indexer.embedder import load_embedder
 
-    settings = loaded.settings
-    model = target.config.model
-    threads = os.cpu_count() or 1
-    cluster = RayCluster(choice.address, cpus=settings.jobs + threads)
-    return RayEngine(
-        target,
-        stack.enter_context(cluster),
-        model=ClusterModel(
-            tokenizer=partial(_tokenizer_file, model),
-            load=partial(
-                load_embedder,
-                model,
-                device=settings.device,
-                dtype=settings.dtype,
-                batch_tokens=settings.batch_tokens,
-            ),
-        ),
-        jobs=choice.jobs,
-        use_gpus=choice.use_gpus,
-        shards=choice.shards,
-        on_start=lambda: display.phase("Starting Ray"),
-        on_note=terminal.note,
+    load = partial(
+        load_embedder,
+        model,
+        device=settings.device,
+        dtype=settings.dtype,
+        batch_tokens=settings.batch_tokens,
     )
+    return ClusterModel(tokenizer=partial(_tokenizer_file, model), load=load)
 
 
 def _tokenizer_file(model: str) -> Path:
