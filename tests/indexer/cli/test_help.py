@@ -24,6 +24,7 @@ LEAVES = [(path, command) for path, command in ALL if not hasattr(command, "comm
 def test_the_commands_are_the_ones_that_are_promised():
     assert {" ".join(path) for path, _ in LEAVES} == {
         "index",
+        "reindex",
         "search",
         "status",
         "show",
@@ -32,9 +33,11 @@ def test_the_commands_are_the_ones_that_are_promised():
         "train",
         "tune",
         "app",
+        "watch",
         "collections list",
         "collections show",
         "collections delete",
+        "collections rollback",
         "documents list",
         "documents delete",
         "model list",
