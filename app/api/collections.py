@@ -84,6 +84,9 @@ class CollectionDetail(CollectionAnswer):
     id: str | None
     query_steps: int | None = Field(description="Refinement steps of queries that name none.")
     fingerprint: dict[str, object] | None = Field(description="What decides its vectors.")
+    generation: int | None = Field(description="The one that is searched; a rebuild makes more.")
+    store: str | None = Field(description="What keeps its index, such as faiss.")
+    index: str | None = Field(description="The type of its index, such as flat.")
     activity: ActivityAnswer
 
 
@@ -110,13 +113,17 @@ def _list(services: Services, asked: NothingAsked) -> CollectionList:
 
 def _show(services: Services, asked: NameAsked) -> CollectionDetail:
     summary = _summary(services, asked.name)
-    details: dict[str, object] = {"id": None, "query_steps": None, "fingerprint": None}
+    names = set(CollectionDetail.model_fields) - set(CollectionAnswer.model_fields)
+    details: dict[str, object] = dict.fromkeys(names)
     if summary.problem is None:
-        with services.collections.use(asked.name) as collection:
+        with services.collections.use(asked.name) as collection, collection.using() as live:
             details = {
-                "id": collection.config.id,
+                "id": collection.id,
                 "query_steps": collection.query_steps(),
-                "fingerprint": collection.config.fingerprint.as_dict(),
+                "fingerprint": live.config.fingerprint.as_dict(),
+                "generation": live.record.number,
+                "store": live.record.store,
+                "index": live.record.index,
             }
     activity = _activity(services.activity(asked.name))
     return CollectionDetail.model_validate({**_values(summary), **details, "activity": activity})

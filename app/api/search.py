@@ -99,6 +99,7 @@ class SearchAnswer(Answer):
     top_k: int
     offset: int
     total_chunks: int
+    generation: int | None = Field(description="Of the index that was searched.")
     hits: list[HitAnswer]
     timings_ms: dict[str, float]
     steps_ms: list[float]
@@ -146,6 +147,7 @@ def _answer(result: SearchResult, collection: str) -> SearchAnswer:
         top_k=request.top_k,
         offset=request.offset,
         total_chunks=result.total_chunks,
+        generation=result.generation,
         hits=[_hit(hit) for hit in result.hits],
         timings_ms=result.timings_ms,
         steps_ms=list(result.steps_ms),

@@ -65,7 +65,8 @@ def client_of(url: str, **options: Any) -> httpx.Client:
 
 
 def wait_until_healthy(app: Served) -> None:
-    wait_until(lambda: httpx.get(f"{app.url}/health", trust_env=False).status_code == 200)
+    with client_of(app.url) as client:
+        wait_until(lambda: client.get("/health").status_code == 200)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import httpx
 import pytest
+
+from tests.app.api.conftest import Ask
+from tests.app.conftest import BuildServices
 
 
 def test_collections_are_made_listed_shown_and_deleted(api: httpx.Client) -> None:
@@ -27,6 +33,7 @@ def test_a_collection_says_what_it_holds_and_does(api: httpx.Client) -> None:
     assert shown["states"] == {"ready": 3}
     assert shown["chunks"] > 3
     assert shown["problem"] is None
+    assert (shown["generation"], shown["store"], shown["index"]) == (1, "faiss", "flat")
     assert shown["fingerprint"]["steps"] == shown["steps"]
     assert shown["activity"] == {"running": None, "waiting": 0, "held": [], "stopped": 0}
 
@@ -46,3 +53,20 @@ def test_what_cannot_be_made_is_named(
     response = api.post("/api/collections", json=asked)
     assert response.status_code == status
     assert said in response.json()["error"]["message"]
+
+
+def test_a_damaged_collection_says_what_to_do(
+    home: Path, build_services: BuildServices, ask_here: Callable[..., Ask]
+) -> None:
+    parts = build_services(is_started=False)
+    parts.create_collection("notes")
+    (home / "collections" / "notes" / "collection.json").write_text("{")
+    ask = ask_here(parts)
+    shown = ask("GET", "/api/collections/notes").json()
+    assert "collection.json cannot be read" in shown["problem"]
+    assert shown["id"] is None
+    assert ask("GET", "/api/collections").json()["collections"][0]["problem"] == shown["problem"]
+    found = ask("GET", "/api/search?query=x&mode=lexical&collection=notes")
+    assert (found.status_code, found.json()["error"]["code"]) == (500, "storage_error")
+    assert ask("GET", "/metrics").status_code == 200
+    assert ask("DELETE", "/api/collections/notes").status_code == 200
