@@ -18,17 +18,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from indexer.generation import Generation
+    from indexer.generations import GenerationRecord
 
 __all__ = ["CanaryReport", "probe"]
-
-EXACT_TYPES = frozenset({"flat", "sqfp16", "sq8"})
-"""Index types that look at every vector, so that each must find itself."""
 
 _SAMPLE = 64
 _BATCH = 16
 _TOP_K = 10
 _SAME = 1e-3  # below 1 by this much or less a cosine is that of the vector itself
-_LEAST_FOUND = 0.9  # of a sample, for types that look at a part of the vectors
+_LEAST_FOUND = 0.9  # of a sample, for indexes that are not exact
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +77,7 @@ def probe(
         )
     ]
     report = CanaryReport(chunks, len(drawn), len(drawn) - len(lost))
-    least = 1.0 if generation.record.index in EXACT_TYPES else _LEAST_FOUND
+    least = 1.0 if _is_exact(generation.record) else _LEAST_FOUND
     if report.found < least * report.probed:
         raise StorageError(
             f"{generation.index_directory}: {len(lost)} of {report.probed} sampled chunks are not "
@@ -88,6 +86,13 @@ def probe(
             "gircse reindex COLLECTION --index flat"
         )
     return report
+
+
+def _is_exact(record: GenerationRecord) -> bool:
+    from indexer.stores.index_types import INDEX_TYPES
+
+    kind = INDEX_TYPES.get(record.index)
+    return record.store == "faiss" and kind is not None and kind.is_exact
 
 
 def _checked_count(generation: Generation) -> int:

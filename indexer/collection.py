@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from indexer.collection_config import CollectionConfig, read_identity
-from indexer.errors import CollectionNotFoundError
+from indexer.errors import CollectionNotFoundError, StaleCollectionError
 from indexer.live_generation import LiveGeneration
 from indexer.model_check import check_model
 from indexer.write_lock import WriteLock
@@ -138,11 +138,19 @@ class Collection:
 
         Raises:
             CollectionBusyError, StorageError: they could not be written; the old ones hold.
+            StaleCollectionError: they were found inside a ``using()`` block for a content that is
+                not live any more.
         """
         from indexer.search_defaults import write_search_defaults
 
-        with self.using() as generation:
-            write_search_defaults(generation.database, defaults)
+        with self.using() as found_for, self._live.using(anew=True) as live:
+            if found_for.record.content != live.record.content:
+                raise StaleCollectionError(
+                    f"collection {self.name!r} was rebuilt as generation {live.record.number} "
+                    f"meanwhile, and what was found for generation {found_for.record.number} need "
+                    "not hold for it; run the same command again"
+                )
+            write_search_defaults(live.database, defaults)
 
     def check_model(
         self,

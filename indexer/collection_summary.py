@@ -10,7 +10,7 @@ from pathlib import Path
 from indexer.collection_config import DATABASE_FILE, read_config
 from indexer.database import Database
 from indexer.errors import FormatVersionError, IndexerError
-from indexer.generations import GenerationRecord, read_generations
+from indexer.generations import GenerationRecord, pointer_stamp, read_generations
 from indexer.ledger import Ledger
 
 __all__ = ["CollectionSummary", "summarize"]
@@ -49,6 +49,14 @@ class CollectionSummary:
 
 def summarize(directory: Path) -> CollectionSummary:
     """Return the summary of the collection in a directory; damage is told in ``problem``."""
+    stamp = pointer_stamp(directory)
+    summary = _summary(directory)
+    if summary.problem is not None and pointer_stamp(directory) != stamp:
+        return _summary(directory)  # a swap took away what was being looked at
+    return summary
+
+
+def _summary(directory: Path) -> CollectionSummary:
     name, size = directory.name, _size_bytes(directory)
     try:
         generations = read_generations(directory)

@@ -160,6 +160,8 @@ def summary_as_dict(summary: CollectionSummary) -> dict[str, object]:
         "size_bytes": summary.size_bytes,
         "model": summary.model,
         "steps": summary.steps,
+        "store": None if summary.live is None else summary.live.store,
+        "index": None if summary.live is None else summary.live.index,
         "states": dict(summary.states),
         "modified_at": summary.modified_at,
         "problem": summary.problem,

@@ -105,7 +105,7 @@ def tune(  # noqa: PLR0913 - one per option
     if collection is None:
         report = _tune_sets(folders, steps, budget_ms, split, settings, session)
     else:
-        with session.open(collection) as target:
+        with session.open(collection) as target, target.using():
             if reset:
                 _reset(target, session)
                 return

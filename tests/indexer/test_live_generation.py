@@ -6,11 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from indexer.errors import CollectionNotFoundError, FingerprintMismatchError, StorageError
+from indexer.errors import (
+    CollectionNotFoundError,
+    FingerprintMismatchError,
+    StaleCollectionError,
+    StorageError,
+)
 from indexer.generations import read_generations, rollback, update
 from indexer.index_report import IndexOptions
 from indexer.pipeline import index_paths
 from indexer.search import SearchRequest
+from indexer.search_defaults import SearchDefaults
 from indexer.stores.faiss import FaissStore
 from tests.indexer.fake_model import FakeEmbedder, FakeModel, write_tokenizer
 from tests.indexer.generation_making import (
@@ -267,6 +273,17 @@ def test_a_real_fault_is_not_searched_around(collection, other, monkeypatch):
             SearchRequest("document", mode="dense")
         )
     assert len(calls) == 1
+
+
+def test_what_was_found_for_old_vectors_is_not_kept_for_new_ones(collection, other):
+    with other.using():  # as `gircse tune`, which searches for minutes
+        swap(collection, draft_index(collection))
+        other.set_search_defaults(SearchDefaults(dense_weight=0.3))
+        assert collection.search_defaults().dense_weight == 0.3
+        move_to_edition(collection, 4)
+        with pytest.raises(StaleCollectionError, match=r"as generation 3 meanwhile.*again"):
+            other.set_search_defaults(SearchDefaults(dense_weight=0.9))
+    assert other.search_defaults() == SearchDefaults()
 
 
 def test_a_draft_that_is_not_published_is_seen_by_nobody(collection, other):
