@@ -6,10 +6,9 @@ import threading
 import numpy as np
 import pytest
 
-from indexer.distributed import embedding
+from indexer.distributed import embedding, work
 from indexer.distributed import engine as engine_module
 from indexer.distributed import feed as feed_module
-from indexer.distributed import work
 from indexer.distributed.cluster import ClusterError, ClusterShape
 from indexer.distributed.engine import RayEngine
 from indexer.distributed.shards import SHARD_SUFFIX
