@@ -30,14 +30,23 @@ def build(settings: Settings, *, takes_paths: bool) -> Services:
     """
 
     def load_model(name: str) -> Embedder:
-        return load_embedder(name, device=settings.device, dtype=settings.dtype)
+        return load_embedder(
+            name,
+            device=settings.device,
+            dtype=settings.dtype,
+            batch_tokens=settings.batch_tokens,
+        )
 
     library = Library(settings.home)
     collections = OpenCollections(library)
     models = Models(load_model)
     queue = JobQueue(library.home / "jobs")
-    limits = ExtractionLimits(
-        timeout_s=settings.timeout_s, memory_bytes=settings.memory_mb * 1024 * 1024
+    options = IndexOptions(
+        jobs=settings.jobs,
+        max_memory_mb=settings.max_memory_mb,
+        limits=ExtractionLimits(
+            timeout_s=settings.timeout_s, memory_bytes=settings.memory_mb * 1024 * 1024
+        ),
     )
     return Services(
         settings=settings,
@@ -46,9 +55,7 @@ def build(settings: Settings, *, takes_paths: bool) -> Services:
         models=models,
         uploads=UploadFolder(library.home),
         queue=queue,
-        worker=IndexingWorker(
-            queue, collections, models.get, IndexOptions(jobs=settings.jobs, limits=limits)
-        ),
+        worker=IndexingWorker(queue, collections, models.get, options),
         metrics=Metrics(),
         takes_paths=takes_paths,
     )

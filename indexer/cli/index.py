@@ -277,8 +277,8 @@ def _check_vectors(target: Collection, vectors: VectorType | None) -> None:
     if vectors not in (None, target.config.vectors):
         raise UsageError(
             f"collection {target.name!r} keeps its vectors in {target.config.vectors}, not "
-            f"{vectors}: that is chosen when a collection is made. Leave --vectors out, or index "
-            "into another collection with --collection"
+            f"{vectors}. Leave --vectors out, or make them anew: "
+            f"gircse reindex {target.name} --vectors {vectors}"
         )
 
 

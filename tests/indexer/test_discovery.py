@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from indexer import discovery
-from indexer.discovery import FileEntry, PathProblem, check_roots, discover
+from indexer.discovery import FileEntry, PathProblem, check_roots, concerns, discover
 from indexer.errors import UsageError
 
 
@@ -233,3 +233,60 @@ def test_the_programs_own_folder_is_never_indexed(tmp_path):
     for own in [home, home / "collections", home / "collections" / "default"]:
         with pytest.raises(UsageError, match="own data"):
             discover([own], home=home)
+
+
+# --- only some places -----------------------------------------------------------------------------
+
+
+def test_drafts_of_editors_are_passed_over_unless_named(tmp_path):
+    drafts = ["a.md~", "#a.md#", "a.swp", "b.pdf.part", "c.crdownload", "x.tmp"]
+    for name in [*drafts, "#1 plan.md", "#folder/a.md", "a.md"]:
+        write(tmp_path / name)
+    assert found(tmp_path) == ["#1 plan.md", "#folder/a.md", "a.md"]
+    assert found(tmp_path, include=["x.tmp"]) == ["x.tmp"]
+
+
+def test_a_look_at_some_places_finds_what_a_look_at_everything_finds_there(tmp_path):
+    for name in ["a.md", "b/c.md", "b/d/e.md", "b/.git/f.md", "g/h.txt", "g/i.md"]:
+        write(tmp_path / name)
+    places = ["b", "b/.git", "g/h.txt", "g/i.md", "gone.md", "a.md/below"]
+    for place in places:
+        within = [tmp_path / place]
+        entries = discover([tmp_path], include=["*.md"], within=within)
+        expected = [
+            name
+            for name in found(tmp_path, include=["*.md"])
+            if name == place or name.startswith(f"{place}/")
+        ]
+        assert names(list(entries), tmp_path) == expected
+    everything = names(list(discover([tmp_path], within=[tmp_path.parent])), tmp_path)
+    assert everything == found(tmp_path)
+    nothing = discover([tmp_path / "b", tmp_path / "a.md"], within=[tmp_path / "g"])
+    assert list(nothing) == []
+    (single,) = discover([tmp_path / "b", tmp_path / "a.md"], within=[tmp_path / "a.md"])
+    assert single.path == tmp_path / "a.md"
+
+
+def test_which_places_concern_a_search_is_told_by_their_names(tmp_path):
+    write(tmp_path / "docs" / "a.md")
+    home = tmp_path / "docs" / "home"
+    home.mkdir()
+    ask = concerns([tmp_path / "docs"], include=["*.md"], exclude=["old/"], home=home)
+    told = {
+        **{"docs": True, "docs/gone.md": True, "docs/new folder": True, "docs/new/b.md": True},
+        **{"docs/a.md~": False, "docs/.git": False, "docs/.git/HEAD.md": False},
+        **{"docs/old/b.md": False, "docs/home/b.md": False, "other/a.md": False, ".": False},
+    }
+    assert {name: ask(str(tmp_path / name)) for name in told} == told
+
+
+def test_links_lead_to_files_once_wherever_these_are(tmp_path):
+    root, other = tmp_path / "root", tmp_path / "other"
+    inside, outside = write(root / "z" / "inside.md"), write(tmp_path / "outside.md")
+    hidden = write(root / ".hidden" / "secret.md")
+    write(other / "a.md")
+    for number, target in enumerate([inside, outside, hidden, outside, hidden, inside]):
+        (root / f"{number}.md").symlink_to(target)
+    assert [entry.path for entry in discover([root])] == [outside, hidden, inside]
+    both = [entry.path for entry in discover([other, root, root / "z", root / ".hidden"])]
+    assert both == [other / "a.md", outside, inside, hidden]

@@ -47,7 +47,7 @@ def test_half_precision_is_chosen_once_and_scores_come_from_what_is_stored(gircs
     gircse.ok("index", notes, "--vectors", "fp16")
     again = gircse("index", notes, "--vectors", "fp32")
     assert again.exit_code == 2
-    assert "keeps its vectors in fp16, not fp32" in again.stderr
+    assert "keeps its vectors in fp16, not fp32. Leave" in again.stderr
     gircse.ok("index", notes, "--vectors", "fp16")
     (hit, *_) = gircse.json("search", "bake a loaf of bread", "--mode", "dense")["hits"]
     with Library(gircse.home).open("default") as collection:
