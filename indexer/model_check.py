@@ -53,6 +53,23 @@ def check_model(
         )
 
 
+def _rebuild_command(info: ModelInfo, asked: Fingerprint, mine: Fingerprint, name: str) -> str:
+    chunking = {
+        "--chunk-tokens": "max_tokens",
+        "--chunk-overlap": "overlap_tokens",
+        "--chunk-context": "context_tokens",
+    }
+    flags = [f"--model {info.name}"]
+    if asked.steps != mine.steps:
+        flags.append(f"--steps {asked.steps}")
+    flags += [
+        f"{flag} {asked.chunking[size]}"
+        for flag, size in chunking.items()
+        if asked.chunking.get(size) != mine.chunking.get(size) and size in asked.chunking
+    ]
+    return f"gircse reindex {name} {' '.join(flags)}"
+
+
 def _mending(config: CollectionConfig, info: ModelInfo, asked: Fingerprint, name: str) -> str:
     mine = config.fingerprint
     flags = []
@@ -64,7 +81,7 @@ def _mending(config: CollectionConfig, info: ModelInfo, asked: Fingerprint, name
     if flags:
         ways.insert(0, f"use what the collection was made with: {' '.join(flags)}")
     ways.append(
-        f"make it anew: gircse collections delete {name}, then gircse index PATH "
-        f"--collection {name}"
+        "embed the collection anew, which stays searchable meanwhile: "
+        f"{_rebuild_command(info, asked, mine, name)}"
     )
     return "Either " + "\n    or ".join(ways)

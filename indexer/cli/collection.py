@@ -15,6 +15,7 @@ from indexer.cli.generation_view import (
     rollback_notes,
 )
 from indexer.cli.options import FormatOption, YesOption, epilog
+from indexer.cli.reindex_report import note_as_dict, note_text
 from indexer.cli.session import Session, session_of
 from indexer.cli.terminal import one_line, write_json
 from indexer.errors import CollectionNotFoundError
@@ -75,10 +76,13 @@ def show_collection(
     The live generation is the one that is searched; gircse collections rollback returns to the
     previous one.
     """
+    from indexer.reindexing.rebuild_note import read_note
+
     session = session_of(context)
     library = session.library(session.load())
     with library.open(name) as target, target.using() as generation:
         directory = target.directory
+        rebuild = read_note(directory)
         fingerprint = generation.config.fingerprint.as_dict()
         defaults = generation.search_defaults()
     summary = find_summary(session, name)
@@ -90,6 +94,7 @@ def show_collection(
                 "directory": str(directory),
                 "fingerprint": fingerprint,
                 "search_defaults": defaults_as_dict(defaults),
+                "rebuild": None if rebuild is None else note_as_dict(rebuild),
                 **{
                     role: None if record is None else generation_as_dict(directory, record)
                     for role, record in kept.items()
@@ -109,6 +114,8 @@ def show_collection(
     for role, record in kept.items():
         if record is not None:
             facts |= generation_facts(directory, record, label=role)
+    if rebuild is not None:
+        facts["rebuild"] = note_text(rebuild, collection=name)
     facts |= _flat(fingerprint)
     width = max(len(label) for label in facts)
     for label, value in facts.items():

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from indexer.cli.boundary import ExitCode
+from indexer.cli.indexing_options import (
+    BatchTokensOption,
+    DevicesOption,
+    checked_devices,
+    document_embedder,
+)
 from indexer.cli.interrupt import StopOnSignal
 from indexer.cli.options import (
     CollectionOption,
@@ -24,7 +31,7 @@ from indexer.cli.terminal import write_json
 from indexer.errors import UsageError
 
 if TYPE_CHECKING:
-    from indexer.embedder import Embedder
+    from indexer.embedding import DocumentEmbedder
     from indexer.library import Collection
     from indexer.reindexing.report import ReindexReport
     from indexer.reindexing.request import ReindexRequest
@@ -135,6 +142,8 @@ def reindex(  # noqa: PLR0913 - each argument is a flag of the command
         ),
     ] = None,
     device: DeviceOption = None,
+    devices: DevicesOption = None,
+    batch_tokens: BatchTokensOption = None,
     background: Annotated[
         bool,
         typer.Option("--background", help="Go on by itself, with its output in a log file."),
@@ -148,7 +157,9 @@ def reindex(  # noqa: PLR0913 - each argument is a flag of the command
     ] = False,
     format: FormatOption = "text",
     quiet: QuietOption = False,
-    log: Annotated[Path | None, typer.Option(hidden=True)] = None,
+    log: Annotated[
+        Path | None, typer.Option(hidden=True, help="Where this process's output goes.")
+    ] = None,
 ) -> None:
     """Rebuild a collection beside itself, and put the result in its place.
 
@@ -160,7 +171,10 @@ def reindex(  # noqa: PLR0913 - each argument is a flag of the command
     session.terminal.quiet = quiet
     if name is not None and collection is not None and name != collection:
         raise UsageError(f"two collections are named, {name!r} and {collection!r}; name one")
-    loaded = session.load({"collection": name or collection, "device": device})
+    loaded = session.load(
+        {"collection": name or collection, "device": device, "batch_tokens": batch_tokens}
+    )
+    several = checked_devices(devices, device)
     request = ReindexRequest(
         wish=IndexWish(
             index=index,
@@ -185,10 +199,10 @@ def reindex(  # noqa: PLR0913 - each argument is a flag of the command
 
             report = plan_reindex(target, request)
         elif background:
-            _detach(session, loaded, target, request)
+            _detach(session, loaded, target, request, several)
             return
         else:
-            report = _run(session, loaded, target, request, log)
+            report = _run(session, loaded, target, request, several, log)
     if format == "json":
         write_json(reindex_as_dict(report, collection=loaded.settings.collection))
     else:
@@ -202,22 +216,26 @@ def _run(
     loaded: LoadedSettings,
     target: Collection,
     request: ReindexRequest,
+    devices: tuple[str, ...],
     log: Path | None,
 ) -> ReindexReport:
-    from indexer.embedder import load_embedder
     from indexer.reindexing.run import reindex as rebuild
 
-    settings = loaded.settings
-    with StopOnSignal(session.terminal) as stop, ReindexDisplay(session.terminal) as display:
+    with (
+        StopOnSignal(session.terminal) as stop,
+        ReindexDisplay(session.terminal) as display,
+        ExitStack() as stack,
+    ):
 
-        def load(model: str) -> Embedder:
+        def load(model: str) -> DocumentEmbedder:
             display.say(f"loading {model}")
-            return load_embedder(model, device=settings.device, dtype=settings.dtype)
+            return document_embedder(model, loaded.settings, devices, stack)()
 
         return rebuild(
             target,
             request,
             embedder=load,
+            lanes=max(1, len(devices)),
             on_progress=display.update,
             should_stop=lambda: stop.requested,
             log="" if log is None else str(log),
@@ -225,7 +243,11 @@ def _run(
 
 
 def _detach(
-    session: Session, loaded: LoadedSettings, target: Collection, request: ReindexRequest
+    session: Session,
+    loaded: LoadedSettings,
+    target: Collection,
+    request: ReindexRequest,
+    devices: tuple[str, ...],
 ) -> None:
     from indexer.cli.background import start_detached
     from indexer.reindexing.rebuild_note import read_note
@@ -235,8 +257,12 @@ def _detach(
     log = loaded.settings.home / "logs" / f"reindex-{target.name}.log"
     arguments = ["--home", str(loaded.settings.home), "reindex", target.name]
     arguments += [*request_flags(request), "--log", str(log)]
-    if loaded.settings.device is not None:
+    if devices:
+        arguments += ["--devices", ",".join(devices)]
+    elif loaded.settings.device is not None:
         arguments += ["--device", loaded.settings.device]
+    if loaded.settings.batch_tokens is not None:
+        arguments += ["--batch-tokens", str(loaded.settings.batch_tokens)]
 
     def has_begun(pid: int) -> bool:
         note = read_note(target.directory)

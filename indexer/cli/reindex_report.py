@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from indexer.cli.generation_view import measured_text
 from indexer.cli.reindex_progress import phase_text
-from indexer.wording import count_text, duration_text, time_text
+from indexer.wording import count_text, duration_text, size_text, time_text
 
 if TYPE_CHECKING:
     from indexer.cli.terminal import Terminal
@@ -29,6 +29,7 @@ def reindex_as_dict(report: ReindexReport, *, collection: str) -> dict[str, obje
         "steps": plan.settings.steps,
         "before": report.before.as_dict(),
         "after": None if report.after is None else report.after.as_dict(),
+        "needed_bytes": report.needed_bytes,
         "documents": report.documents,
         "chunks": report.chunks,
         "embedded": report.embedded,
@@ -110,6 +111,7 @@ def _print_plan(terminal: Terminal, report: ReindexReport) -> None:
     terminal.line(
         f"Index: {index}, in {store}; now: {report.before.index}, in {report.before.store}"
     )
+    terminal.line(f"Needs about {size_text(report.needed_bytes)} more on the disk.")
 
 
 def _print_done(terminal: Terminal, report: ReindexReport, collection: str) -> None:

@@ -36,6 +36,7 @@ class Reader:
         settings: what the vectors shall be made with.
         embedder: loads a model by its name.
         resolve: finds what is known of a model by its name.
+        lanes: calls of the model that may run at once.
     """
 
     def __init__(
@@ -44,7 +45,9 @@ class Reader:
         *,
         embedder: Callable[[str], DocumentEmbedder],
         resolve: Callable[[str], ModelInfo],
+        lanes: int,
     ) -> None:
+        self.lanes = lanes
         self._settings = settings
         self._embedder = embedder
         self._resolve = resolve
@@ -104,7 +107,7 @@ class ContentFilling:
         self._live = live
         self._watch = watch
         self._writer = EmbeddingWriter(
-            target.archive, lambda: reader.model, steps=plan.settings.steps
+            target.archive, lambda: reader.model, steps=plan.settings.steps, lanes=reader.lanes
         )
         self._embedded_before = watch.embedded
         self._should_stop = should_stop

@@ -30,6 +30,7 @@ class ReindexReport:
         reused: texts whose vectors were taken from the present generation.
         seconds: what the run took.
         model_seconds: of these, spent in the model.
+        needed_bytes: about how much it adds to the disk; of a dry run only.
         notes: further sentences for the user.
     """
 
@@ -43,4 +44,5 @@ class ReindexReport:
     reused: int = 0
     seconds: float = 0.0
     model_seconds: float = 0.0
+    needed_bytes: int = 0
     notes: tuple[str, ...] = ()

@@ -24,6 +24,7 @@ from indexer.reindexing.plan import ReindexPlan, make_plan
 from indexer.reindexing.progress import OnReindexProgress, ReindexProgress, Stopwatch
 from indexer.reindexing.rebuild_note import RebuildRight
 from indexer.reindexing.report import Outcome, ReindexReport
+from indexer.reindexing.space import check_space, needed_bytes
 from indexer.reindexing.swapping import Swap
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def plan_reindex(
             after=None,
             documents=totals.documents,
             chunks=totals.chunks,
+            needed_bytes=needed_bytes(collection.directory, live, plan),
             notes=plan.notes,
         )
 
@@ -69,6 +71,7 @@ def reindex(
     *,
     embedder: Callable[[str], DocumentEmbedder],
     resolve: Callable[[str], ModelInfo] = model_info,
+    lanes: int = 1,
     on_progress: OnReindexProgress | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     log: str = "",
@@ -82,6 +85,7 @@ def reindex(
         request: what shall change.
         embedder: loads a model by its name; called only when there is something to embed.
         resolve: finds what is known of a model by its name.
+        lanes: calls of the model that may run at once: one for each device.
         on_progress: told where the rebuild is, up to ten times a second.
         should_stop: asked between batches; when it says so, the rebuild ends in good order, and the
             next call goes on with what was embedded.
@@ -104,11 +108,12 @@ def reindex(
     with right.hold(log=log), collection.using() as live:
         plan = make_plan(collection.directory, live, request, resolve=resolve)
         right.describe(purpose_text(plan))
+        check_space(collection.directory, needed_bytes(collection.directory, live, plan))
         run = _Rebuild(
             collection,
             live,
             plan,
-            reader=Reader(plan.settings, embedder=embedder, resolve=resolve),
+            reader=Reader(plan.settings, embedder=embedder, resolve=resolve, lanes=lanes),
             watch=Stopwatch(tell),
             should_stop=_StopSign(collection, right, should_stop),
         )

@@ -144,7 +144,7 @@ def test_another_model_is_refused_with_both_values_and_the_ways_out(library, mod
     assert "steps: 0 / 5" in message
     assert "--model fake --steps 0" in message
     assert "--collection OTHER" in message
-    assert "gircse collections delete docs" in message
+    assert "gircse reindex docs --model other --steps 5" in message
 
 
 def test_a_model_in_a_folder_is_found_from_anywhere(library, model, tmp_path, monkeypatch):

@@ -184,7 +184,7 @@ def test_another_model_or_step_count_is_refused_with_exit_code_four(gircse, note
 
     assert result.exit_code == 4
     assert "sha256:of-other-weights" in result.stderr
-    assert "gircse collections delete default" in result.stderr
+    assert "gircse reindex default --model gircse-minilm" in result.stderr
     assert result.stdout == ""
 
 

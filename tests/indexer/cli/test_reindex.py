@@ -64,6 +64,7 @@ def test_a_dry_run_says_what_would_be_done(indexed: Gircse):
     assert "steps: 5 / 3" in said
     assert "chunking.max_tokens: 200 / 50" in said
     assert "chunking.overlap_tokens: 20 / 12" in said
+    assert "more on the disk" in said
     assert live_number(indexed) == 1
     assert indexed.embedder.documents == 0
     assert "with no model" in indexed.ok("reindex", "--dry-run")
@@ -71,30 +72,30 @@ def test_a_dry_run_says_what_would_be_done(indexed: Gircse):
     assert (report["outcome"], report["after"], report["embeds"]) == ("planned", None, False)
 
 
-@pytest.mark.parametrize(
-    ("flags", "message"),
-    [
-        (["--index", "octree"], "no index type 'octree'"),
-        (["--store", "oracle"], "no store 'oracle'"),
-        (["--budget-ms", "0"], "--budget-ms is 0"),
-        (["--index", "flat", "--budget-mb", "10"], "--index flat has chosen"),
-        (["--store", "qdrant", "--index", "flat"], "Qdrant chooses its own index"),
-        (["--steps", "99"], "refines by 0 to 64 steps, not 99"),
-        (["--chunk-tokens", "3"], "chunks of 3 tokens"),
-        (["--model", "nobody/nothing"], "nobody/nothing"),
-        (["--cancel", "--steps", "2"], "--cancel goes alone; leave --steps=2 out"),
-        (["--cancel", "--dry-run"], "leave --dry-run out"),
-        (["other", "-c", "default"], "two collections are named"),
-    ],
-)
-@pytest.mark.parametrize("more", [[], ["--background"]])
-def test_wrong_usage_is_refused_before_anything_is_done(indexed: Gircse, flags, message, more):
+REFUSED = [
+    (["--index", "octree"], "no index type 'octree'"),
+    (["--store", "oracle"], "no store 'oracle'"),
+    (["--budget-ms", "0"], "--budget-ms is 0"),
+    (["--index", "flat", "--budget-mb", "10"], "--index flat has chosen"),
+    (["--store", "qdrant", "--index", "flat"], "Qdrant chooses its own index"),
+    (["--steps", "99"], "refines by 0 to 64 steps, not 99"),
+    (["--chunk-tokens", "3"], "chunks of 3 tokens"),
+    (["--model", "nobody/nothing"], "nobody/nothing"),
+    (["--cancel", "--steps", "2"], "--cancel goes alone; leave --steps=2 out"),
+    (["--cancel", "--dry-run"], "leave --dry-run out"),
+    (["other", "-c", "default"], "two collections are named"),
+]
+
+
+def test_wrong_usage_is_refused_before_anything_is_done(indexed: Gircse):
     before = sorted(path.name for path in directory(indexed).iterdir() if path.is_dir())
-    result = indexed("reindex", *flags, *([] if "--cancel" in flags else more))
-    assert result.exit_code == 2
-    assert message in " ".join(result.stderr.split())
-    after = sorted(path.name for path in directory(indexed).iterdir() if path.is_dir())
-    assert after == before
+    for flags, message in REFUSED:
+        for more in [[]] if "--cancel" in flags else [[], ["--background"]]:
+            result = indexed("reindex", *flags, *more)
+            assert result.exit_code == 2, flags
+            assert message in " ".join(result.stderr.split())
+            after = sorted(path.name for path in directory(indexed).iterdir() if path.is_dir())
+            assert after == before, flags
 
 
 def test_an_unknown_collection_is_named(indexed: Gircse):
@@ -174,6 +175,7 @@ def test_the_real_model_is_interrupted_and_gone_on_with(indexed: Gircse, notes: 
     assert "go on with: gircse reindex default" in " ".join(errors.split())
     assert live_number(indexed) == 1
     assert "was stopped at" in indexed.ok("status")
+    assert "was stopped at" in indexed.ok("collections", "show", "default")
     process = start(indexed, "--format", "json")
     output, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors

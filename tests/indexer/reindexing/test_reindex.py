@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 
 import pytest
 
 from indexer.documents import embedding_text
-from indexer.errors import CollectionBusyError, CollectionNotFoundError, UsageError
+from indexer.errors import CollectionBusyError, CollectionNotFoundError, StorageError, UsageError
 from indexer.generations import read_generations, rollback
 from indexer.reindexing.drafts import find_draft
 from indexer.reindexing.rebuild_note import ask_to_cancel, read_note
 from indexer.reindexing.request import IndexWish, ReindexRequest
-from indexer.reindexing.run import plan_reindex
+from indexer.reindexing.run import plan_reindex, reindex
 from indexer.results import SearchRequest
 from indexer.search_defaults import SearchDefaults
 from tests.indexer.reindexing.rebuilds import (
@@ -52,7 +53,6 @@ def test_an_index_is_rebuilt_where_the_model_is_gone(bench: Bench):
     del bench.models["fake"]
     with bench.open() as collection:
         from indexer.embedder import ModelNotFoundError
-        from indexer.reindexing.run import reindex
 
         def gone(name: str) -> object:
             raise ModelNotFoundError(f"there is no model {name}")
@@ -477,4 +477,28 @@ def test_vectors_are_kept_in_half_precision_without_a_model(bench: Bench):
         assert collection.archive.vectors == "fp16"
     report = bench.reindex(vectors="fp32")
     assert report.plan.may_embed
+    bench.check()
+
+
+def test_a_disk_without_room_is_told_before_anything_is_done(bench: Bench, monkeypatch):
+    full = shutil.disk_usage(bench.folder)._replace(free=9)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: full)
+    with pytest.raises(StorageError, match=r"needs about .* kB, and 9 B are free"):
+        bench.reindex(steps=2)
+    monkeypatch.undo()
+    assert bench.folders() == {"content-1", "index-1"}
+    assert bench.asked == []
+
+
+def test_several_lanes_embed_at_once(bench: Bench):
+    with bench.open() as collection:
+        report = reindex(
+            collection,
+            ReindexRequest(steps=2),
+            embedder=bench.embedder,
+            resolve=bench.resolve,
+            lanes=2,
+        )
+    assert report.outcome == "done"
+    assert len(bench.asked) == len(set(bench.asked)) == report.embedded
     bench.check()
