@@ -1,9 +1,13 @@
-"""Swaps and rolls back until it is killed: ``python -m tests.indexer.swap_target HOME SEED``."""
+"""Swaps and rolls back until it is killed: ``python -m tests.indexer.swap_target HOME SEED``.
+
+Says how many seconds each change took.
+"""
 
 from __future__ import annotations
 
 import random
 import sys
+import time
 from pathlib import Path
 
 from indexer.collection import Collection
@@ -29,15 +33,22 @@ def change(collection: Collection, choice: random.Random) -> None:
         roll_back(collection)
 
 
+def say(line: str) -> None:
+    """Write a line at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 def main() -> None:
     home, seed = Path(sys.argv[1]), int(sys.argv[2])
     choice = random.Random(seed)
     with open_library(home).open("docs") as collection:
         sweep(collection.directory)  # what the one before was killed at
-        sys.stdout.write("started\n")
-        sys.stdout.flush()
+        say("started")
         while True:
+            begun = time.monotonic()
             change(collection, choice)
+            say(str(time.monotonic() - begun))
 
 
 if __name__ == "__main__":
