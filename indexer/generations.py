@@ -35,6 +35,7 @@ __all__ = [
     "POINTER_FILE",
     "GenerationRecord",
     "Generations",
+    "forget_previous",
     "next_number",
     "pointer_stamp",
     "previous_generation",
@@ -91,7 +92,7 @@ def write_first(directory: Path, record: GenerationRecord) -> None:
 
 
 def publish(
-    directory: Path, record: GenerationRecord, *, keep_previous: bool = True
+    directory: Path, record: GenerationRecord, *, dropped: str | None = None
 ) -> Generations:
     """Make a generation live in one step; the one that was live becomes the previous one.
 
@@ -100,7 +101,7 @@ def publish(
     Args:
         directory: the collection's directory.
         record: the new generation.
-        keep_previous: False leaves none to roll back to, as where the live one was damaged.
+        dropped: a content that is damaged, to which no rollback shall return.
 
     Raises:
         StorageError: the pointer cannot be written; the old generation stays live.
@@ -114,9 +115,23 @@ def publish(
         with disk_errors(folder, needed=0):
             sync_folder(folder)
     _leave_format_1(directory)
-    after = Generations(record, before.live if keep_previous else None)
+    kept = [one for one in before.all if one.content != dropped]
+    after = Generations(record, kept[0] if kept else None)
     _write(directory, after)
     announce(directory, after)
+    return after
+
+
+def forget_previous(directory: Path) -> Generations:
+    """Leave no generation to roll back to, as where that one is damaged.
+
+    The caller holds the collection's write lock.
+
+    Raises:
+        StorageError: the pointer cannot be written.
+    """
+    after = Generations(read_generations(directory).live)
+    _write(directory, after)
     return after
 
 

@@ -15,7 +15,7 @@ from indexer.stores.digests import ChunkValues, content_digest, record_digest
 from indexer.stores.reading import json_text
 from indexer.words import pieces
 
-__all__ = ["delete_documents", "replace_document", "set_modified_at"]
+__all__ = ["delete_documents", "replace_document", "seal_record", "set_modified_at"]
 
 
 def replace_document(
@@ -57,7 +57,7 @@ def replace_document(
         (key, zlib.compress(document.text.encode("utf-8")), sections),
     )
     _insert_chunks(connection, key, values, rows)
-    _seal_record(connection, document.id)
+    seal_record(connection, document.id)
     _add_to_state(connection, "chunks", len(chunks))
     _note_change(connection, old_rows ^ set(rows))
     _note_content(connection, [document.id])
@@ -68,7 +68,7 @@ def set_modified_at(connection: sqlite3.Connection, document_id: str, modified_a
     connection.execute(
         "UPDATE documents SET modified_at = ? WHERE id = ?", (modified_at, document_id)
     )
-    _seal_record(connection, document_id)
+    seal_record(connection, document_id)
     connection.execute(
         "INSERT OR REPLACE INTO document_changes (document, content) "
         "SELECT document, ifnull(content, sequence) FROM document_changes WHERE document = ?",
@@ -129,7 +129,7 @@ def _insert_chunks(
     )
 
 
-def _seal_record(connection: sqlite3.Connection, document_id: str) -> None:
+def seal_record(connection: sqlite3.Connection, document_id: str) -> None:
     """Note the checksum of a document's record; one of before there were any keeps none."""
     found = connection.execute(
         "SELECT content_sha256, id, source, title, media_type, modified_at, size_bytes, metadata "

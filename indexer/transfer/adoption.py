@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from indexer.canary import probe
 from indexer.database import Database
@@ -22,9 +21,7 @@ from indexer.reindexing.drafts import find_draft
 from indexer.reindexing.rebuild_note import RebuildRight
 from indexer.segments import disk_errors
 from indexer.transfer.copying import link_or_copy
-
-if TYPE_CHECKING:
-    from indexer.collection import Collection
+from indexer.write_lock import WriteLock
 
 __all__ = ["adopt", "adopting", "link_index", "rename_index"]
 
@@ -32,39 +29,38 @@ _INDEX_FILES = ("index.faiss", "index.json")
 
 
 @contextmanager
-def adopting(collection: Collection, purpose: str) -> Iterator[int]:
+def adopting(directory: Path, purpose: str) -> Iterator[int]:
     """Hold the right to make another generation live; give the number for it.
 
     What a block that fails leaves is swept, as is what no generation needs any more.
 
     Args:
-        collection: of which.
+        directory: the collection's directory.
         purpose: what is being done, as others read it.
 
     Raises:
         CollectionBusyError: another process is writing to the collection, or rebuilds it.
     """
-    right = RebuildRight(collection.directory)
-    with ExitStack() as stack:
-        stack.enter_context(right.hold())
+    right = RebuildRight(directory)
+    with right.hold():
         right.describe(purpose)
-        stack.enter_context(collection.write_lock(purpose))
-        try:
-            yield next_number(collection.directory)
-        finally:
-            draft = find_draft(collection.directory)
-            sweep(collection.directory, keep={draft.content} if draft is not None else ())
+        with WriteLock(directory, name=directory.name).hold(purpose):
+            try:
+                yield next_number(directory)
+            finally:
+                draft = find_draft(directory)
+                sweep(directory, keep={draft.content} if draft is not None else ())
 
 
 def adopt(
-    collection: Collection, record: GenerationRecord, *, keep_previous: bool = True
+    directory: Path, record: GenerationRecord, *, dropped: str | None = None
 ) -> GenerationRecord:
     """Bring the index of a generation up to date, probe it and make it live.
 
     Args:
-        collection: of which; inside ``adopting``.
+        directory: the collection's directory; inside ``adopting``.
         record: the generation; its content is complete.
-        keep_previous: whether a rollback can return to what was live.
+        dropped: a content that is damaged, to which no rollback shall return.
 
     Returns:
         The record as it was published.
@@ -72,17 +68,17 @@ def adopt(
     Raises:
         StorageError: its vectors or its index are not sound; the old generation stays live.
     """
-    folder = record.index_directory(collection.directory)
+    folder = record.index_directory(directory)
     with disk_errors(folder, needed=0):
         folder.mkdir(exist_ok=True)
-    with closing(Generation(collection.directory, record)) as generation:
+    with closing(Generation(directory, record)) as generation:
         damaged = generation.archive.verify()
         if damaged:
             raise StorageError(f"{damaged[0]}; nothing was changed: use another copy")
         generation.store.flush()
         probe(generation)
     published = replace(record, made_at=time.time())
-    return publish(collection.directory, published, keep_previous=keep_previous).live
+    return publish(directory, published, dropped=dropped).live
 
 
 def link_index(source: Path, target: Path) -> None:

@@ -20,6 +20,7 @@ from indexer.errors import StorageError, UsageError
 from indexer.generation_record import GenerationRecord
 from indexer.ledger import Ledger
 from indexer.segments import disk_errors, sync_folder
+from indexer.stores.index_types import DEFAULT_INDEX_TYPE
 from indexer.transfer.adoption import adopt, adopting, link_index, rename_index
 from indexer.transfer.copying import OnPart, copy_content
 from indexer.transfer.snapshot_list import (
@@ -79,7 +80,8 @@ def restore_snapshot(
 ) -> GenerationRecord:
     """Make a snapshot's content the live generation; what was live becomes the previous one.
 
-    The snapshot stays. Searches move over with their next query, in one step.
+    The snapshot stays. Searches move over with their next query, in one step. What was searched on
+    a server is searched here from then on, until ``gircse reindex`` moves it there again.
 
     Args:
         collection: of which.
@@ -98,14 +100,16 @@ def restore_snapshot(
     kept = snapshot.generation
     if kept is None:
         raise StorageError(f"{snapshot.problem}; restore another snapshot, and delete this one")
-    with adopting(collection, f"restoring snapshot {name}") as number:
+    with adopting(collection.directory, f"restoring snapshot {name}") as number:
         record = replace(kept, number=number, content=f"content-{number}")
+        if kept.store != "faiss":  # what a server has belongs to the generation that was
+            record = replace(record, store="faiss", index=DEFAULT_INDEX_TYPE, measured=None, why="")
         content = record.content_directory(collection.directory)
         copy_content(folder, content, read_settings(folder, folder), on_part=on_part)
         link_index(folder / INDEX_FOLDER, record.index_directory(collection.directory))
         with closing(Database(content / DATABASE_FILE)) as database:
             rename_index(database, kept, record)
-        return adopt(collection, record)
+        return adopt(collection.directory, record)
 
 
 def delete_snapshot(collection: Collection, name: str) -> Snapshot:

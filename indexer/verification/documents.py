@@ -31,6 +31,11 @@ _CHUNKS = (
     "LEFT JOIN chunk_words_content w ON w.id = c.key LEFT JOIN vectors v ON v.row = c.row "
     "WHERE c.document = ? ORDER BY c.key"
 )
+_WAITING = "SELECT document_id FROM files WHERE state = 'queued' AND sha256 IS NULL"
+_REMEDY = (
+    "they are queued to be read again: run `gircse index` on their folders; those whose files are "
+    "gone for good, remove with `gircse documents delete`"
+)
 _MOST_NAMED = 3
 
 _Row = tuple[Any, ...]
@@ -66,13 +71,15 @@ def check_documents(
         path: the database file, as it is to be named.
         on_document: called for each one.
     """
-    sources: dict[str, list[str]] = defaultdict(list)
+    waiting = {identity for (identity,) in connection.execute(_WAITING)}
+    sources: dict[tuple[str, bool], list[str]] = defaultdict(list)
     for altered in altered_documents(connection, on_document=on_document):
-        sources[altered.reason].append(altered.source)
-    for reason, found in sources.items():
+        sources[altered.reason, altered.id in waiting].append(altered.source)
+    for (reason, is_waiting), found in sources.items():
         more = f" and {len(found) - _MOST_NAMED:,} more" if len(found) > _MOST_NAMED else ""
         what = f"{', '.join(found[:_MOST_NAMED])}{more}: {reason}"
-        findings.add("documents", path, what, documents=tuple(found))
+        remedy = _REMEDY if is_waiting else ""
+        findings.add("documents", path, what, remedy, documents=tuple(found))
     totals = "SELECT count(*), count(content_sha256) FROM documents"
     total, with_checksum = connection.execute(totals).fetchone()
     findings.counts["documents"] += total

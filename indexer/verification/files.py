@@ -48,7 +48,7 @@ def check_json(findings: Findings, path: Path, part: Part, *, remedy: str = "") 
     if not has_seal and values.get("format_version") == 1:
         findings.remarks.append(
             f"{findings.file(path)} was written by a version without checksums, so that an altered "
-            f"byte in it is not noticed; {findings.repair} to add one"
+            "byte in it is not noticed; `gircse reindex` writes it anew"
         )
         return True
     findings.add(part, path, "its bytes are not those that were written", remedy)

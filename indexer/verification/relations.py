@@ -38,8 +38,8 @@ _COUNTED: tuple[tuple[Part, str, str], ...] = (
     ),
     (
         "words",
-        "SELECT count(*) FROM chunks c LEFT JOIN chunk_words_docsize w ON w.id = c.key "
-        "WHERE w.id IS NULL",
+        "SELECT count(*) FROM chunks c LEFT JOIN chunk_words_docsize s ON s.id = c.key "
+        "LEFT JOIN chunk_words_content w ON w.id = c.key WHERE s.id IS NULL OR w.id IS NULL",
         "{:,} passages cannot be found by their words",
     ),
     (
@@ -62,7 +62,7 @@ _LEDGER: tuple[tuple[str, str], ...] = (
     ),
     (
         "SELECT source FROM files f WHERE chunks = 0 AND EXISTS "
-        "(SELECT 1 FROM documents d WHERE d.id = f.document_id)",
+        "(SELECT 1 FROM documents d WHERE d.id = f.document_id AND d.chunks > 0)",
         "the ledger says that nothing of it is stored",
     ),
     (

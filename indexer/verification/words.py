@@ -12,7 +12,9 @@ from pathlib import Path
 from indexer.connections import connect, sqlite_errors
 from indexer.verification.findings import Findings
 
-__all__ = ["check_words", "words_damage"]
+__all__ = ["WORDS_DAMAGED", "check_words"]
+
+WORDS_DAMAGED = "the index of words is not that of the words"
 
 
 def check_words(findings: Findings, database: Path) -> None:
@@ -24,23 +26,22 @@ def check_words(findings: Findings, database: Path) -> None:
     connection = connect(database, create=False)
     try:
         with sqlite_errors(database):
-            damage = words_damage(connection)
+            is_damaged = _is_damaged(connection)
     finally:
         connection.close()
-    if damage:
-        findings.add("words", database, f"the index of words is damaged: {damage}")
+    if is_damaged:
+        findings.add("words", database, WORDS_DAMAGED)
 
 
-def words_damage(connection: sqlite3.Connection) -> str:
-    """Return what is wrong with the index of words; nothing when all is well."""
+def _is_damaged(connection: sqlite3.Connection) -> bool:
     connection.execute("BEGIN IMMEDIATE")
     try:
         connection.execute("INSERT INTO chunk_words(chunk_words) VALUES ('integrity-check')")
     except sqlite3.DatabaseError as error:
         if (getattr(error, "sqlite_errorname", None) or "").startswith("SQLITE_CORRUPT"):
-            return str(error)
+            return True
         raise
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
-    return ""
+    return False
