@@ -16,7 +16,6 @@ __all__ = ["MemoryPlan", "plan_memory", "result_bytes"]
 _MIB = 1024 * 1024
 _MIN_CHILD_BYTES = 256 * _MIB  # ExtractionLimits asks for as much
 _MIN_BUFFER_BYTES = 128 * _MIB
-_MAX_BUFFER_BYTES = 512 * _MIB
 _FREE_BUFFER_BYTES = 192 * _MIB  # where there is no limit
 
 # Measured: what a document costs in this process for each byte of its text while its answer is
@@ -53,8 +52,8 @@ def plan_memory(
 ) -> MemoryPlan:
     """Share out memory among the parts of a run.
 
-    A quarter goes to what waits, the rest to the processes that read; where there is not enough for
-    all of these, fewer of them read.
+    Three eighths go to what waits, the rest to the processes that read; where there is not enough
+    for all of these, fewer of them read.
 
     Args:
         max_memory_bytes: for everything but the model; None sets no limit beyond ``limits``.
@@ -76,34 +75,39 @@ def plan_memory(
             f"files needs {_MIN_CHILD_BYTES // _MIB} MiB, and what waits for the model "
             f"{_MIN_BUFFER_BYTES // _MIB}; allow at least {least // _MIB} MiB"
         )
-    buffers = min(max(max_memory_bytes // 4, _MIN_BUFFER_BYTES), _MAX_BUFFER_BYTES)
+    most = max_memory_bytes - _MIN_CHILD_BYTES
+    buffers = max(min(max_memory_bytes * 3 // 8, most), _MIN_BUFFER_BYTES)
     fitting = min(jobs, (max_memory_bytes - buffers) // _MIN_CHILD_BYTES)
     child = min(limits.memory_bytes, (max_memory_bytes - buffers) // fitting)
-    # A quarter each: documents that are just arriving, those ahead, those of the model, vectors.
-    quarter = buffers // 4
+    # Half to documents that are just arriving, a sixth each to those ahead, those of the model, and
+    # vectors.
+    part = buffers // 6
     arriving = 2 * fitting + 1  # as many as the pool of processes looks ahead
-    longest = max(quarter // arriving // _BYTES_PER_CHAR, 1)
+    longest = min(limits.max_text_chars, 3 * part // arriving // _BYTES_PER_CHAR)
     calls = 2 * lanes + 1
-    slice_size = quarter // (calls * _COPIES_OF_A_VECTOR * 4 * dim)
+    slice_size = part // (calls * _COPIES_OF_A_VECTOR * 4 * dim)
     return MemoryPlan(
         jobs=fitting,
-        limits=replace(
-            limits, memory_bytes=child, max_text_chars=min(limits.max_text_chars, longest)
-        ),
-        ahead_bytes=quarter,
-        group_bytes=quarter,
+        limits=replace(limits, memory_bytes=child, max_text_chars=longest),
+        ahead_bytes=part,
+        group_bytes=part,
         largest_slice=min(max(slice_size, 1), LARGEST_SLICE),
-        note=_note(max_memory_bytes, jobs, fitting, limits.memory_bytes, child),
+        note=_note(
+            f"within --max-memory of {max_memory_bytes // _MIB:,} MiB,",
+            [
+                f"{fitting} of {jobs} processes read files" if fitting < jobs else "",
+                f"each has {child // _MIB:,} MiB" if child < limits.memory_bytes else "",
+                f"texts of more than {longest:,} characters are refused"
+                if longest < limits.max_text_chars
+                else "",
+            ],
+        ),
     )
 
 
-def _note(limit: int, jobs: int, fitting: int, asked: int, child: int) -> str:
-    if (fitting, child) == (jobs, asked):
-        return ""
-    return (
-        f"within --max-memory of {limit // _MIB:,} MiB, {fitting} of {jobs} processes read files, "
-        f"with {child // _MIB:,} MiB each instead of {asked // _MIB:,}"
-    )
+def _note(beginning: str, parts: list[str]) -> str:
+    said = ", ".join(part for part in parts if part)
+    return f"{beginning} {said}" if said else ""
 
 
 def result_bytes(text: str, chunks: int) -> int:

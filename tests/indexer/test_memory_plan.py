@@ -50,8 +50,8 @@ def test_what_had_to_be_smaller_is_said() -> None:
     assert plan(None).note == plan(100_000).note == ""
     note = plan(1024).note
     assert note == (
-        "within --max-memory of 1,024 MiB, 3 of 4 processes read files, with 256 MiB each "
-        "instead of 1,024"
+        "within --max-memory of 1,024 MiB, 2 of 4 processes read files, each has 320 MiB, "
+        "texts of more than 3,355,443 characters are refused"
     )
 
 
