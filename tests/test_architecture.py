@@ -52,7 +52,7 @@ def test_the_indexer_meets_the_model_in_two_modules_only() -> None:
 
 def test_heavy_libraries_are_imported_late() -> None:
     """At the top of a module of the indexer they would slow down `gircse --help`."""
-    heavy = {"torch", "transformers", "faiss", "streamlit", "qdrant_client"}
+    heavy = {"torch", "transformers", "faiss", "streamlit", "qdrant_client", "ray", "pyarrow"}
     for file in (ROOT / "indexer").rglob("*.py"):
         top = {name.split(".")[0] for name in _imports(file, top_level_only=True)}
         assert not top & heavy, f"{file} imports {top & heavy} at its top"

@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from indexer.distributed import SHARDS_FOLDER
 from indexer.distributed.cluster import RayCluster
 from indexer.distributed.embedding import known_prefixes
 from indexer.distributed.feed import RayFeed, RunPortions
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from indexer.tally import OnOutcome, OnProgress
 
 __all__ = ["RayEngine"]
-
-_FOLDER = "shards"
 
 
 class RayEngine:
@@ -68,7 +67,9 @@ class RayEngine:
         self._model = model
         self._jobs = jobs
         self._use_gpus = use_gpus
-        self._shards = collection.directory / _FOLDER if shards is None else shards / collection.id
+        self._shards = (
+            collection.directory / SHARDS_FOLDER if shards is None else shards / collection.id
+        )
         self._on_start = on_start
         self._on_note = on_note
         self._box: ShardBox | None = None

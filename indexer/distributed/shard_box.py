@@ -12,6 +12,7 @@ import os
 import shutil
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -155,6 +156,8 @@ class ShardBox:
         for run in _folders(self._parent):
             if not any(run.glob("*" + SHARD_SUFFIX)):
                 shutil.rmtree(run, ignore_errors=True)
+        with suppress(OSError):  # not empty
+            self._parent.rmdir()
 
     def _find_left(self) -> None:
         for run in _folders(self._parent):

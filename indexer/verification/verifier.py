@@ -15,6 +15,7 @@ from pathlib import Path
 
 from indexer.canary import probe
 from indexer.collection_config import CONFIG_FILE, read_settings
+from indexer.distributed import SHARDS_FOLDER
 from indexer.errors import CollectionBusyError, IndexerError
 from indexer.generation import Generation
 from indexer.generation_record import ROOT_CONTENT, GenerationRecord, Generations
@@ -195,6 +196,7 @@ class _Verification:
         directory = self._directory
         yield directory / CONFIG_FILE
         yield directory / POINTER_FILE
+        yield directory / SHARDS_FOLDER  # of runs that were ended; each is checked as it is read
         yield from self._snapshots()
         yield from (directory / content for content in contents_of(directory))
         for record in () if generations is None else generations.all:

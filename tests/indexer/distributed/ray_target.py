@@ -1,4 +1,4 @@
-"""A run on Ray that can be interrupted: ``python -m tests.indexer.distributed.ray_target HOME FILES``.
+"""A run on Ray that can be interrupted: ``python -m`` this module, with HOME and FILES.
 
 Says ``started`` when the work begins. One text in a file kills whichever process embeds it.
 """
