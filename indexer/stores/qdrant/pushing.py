@@ -82,6 +82,7 @@ class Pusher:
         self._title = title
         self._about: About | None = None
         self._done = -1
+        self._has_warned = False
 
     def is_current(self) -> bool:
         """Return whether this process has seen Qdrant contain all that the content has."""
@@ -177,11 +178,12 @@ class Pusher:
 
     def _begin(self, *, defer_graph: bool) -> State | None:
         """Return the state to go on from; None while there is no collection and no vector."""
-        if find_metadata(self._connection, self._name) is None:
-            if not self._archive.dim:
-                return None
-            self._make(defer_graph=defer_graph)
-        self._about = self._about or self._checked_about()
+        if self._about is None:
+            if find_metadata(self._connection, self._name) is None:
+                if not self._archive.dim:
+                    return None
+                self._make(defer_graph=defer_graph)
+            self._about = self._checked_about()
         state = read_state(self._connection, self._name)
         with self._database.read(committed=True) as connection:
             known = stamps(connection, self._name)
@@ -267,7 +269,8 @@ class Pusher:
             self._remove_unknown()
         if final != state:
             write_state(self._connection, self._name, final)
-        if self._connection.is_local and chunks > _MANY_FOR_LOCAL and self._done < state.sequence:
+        if self._connection.is_local and chunks > _MANY_FOR_LOCAL and not self._has_warned:
+            self._has_warned = True
             logger.warning(
                 "%d chunks are many for Qdrant's local mode, which compares every query with all "
                 "of them in Python; use a Qdrant server (qdrant.url) or --store faiss",

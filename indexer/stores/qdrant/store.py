@@ -261,13 +261,17 @@ class QdrantStore:
             StorageError: Qdrant refused or does not answer, or has not what it confirmed.
         """
         with self._pushing:
-            self._has_written = False
-            is_done = self._pusher.push(
-                wait_s=_FLUSH_WAIT_S,
-                defer_graph=True,
-                progress=progress,
-                should_stop=should_stop,
-            )
+            had_written, self._has_written = self._has_written, False
+            is_done = False
+            try:
+                is_done = self._pusher.push(
+                    wait_s=_FLUSH_WAIT_S,
+                    defer_graph=True,
+                    progress=progress,
+                    should_stop=should_stop,
+                )
+            finally:
+                self._has_written |= had_written and not is_done
             if is_done and self._look():
                 self._pusher.check_counts()
                 enable_graph(self._connection, self.name)

@@ -1,4 +1,8 @@
-"""Qdrant stores for the tests: a local folder, a reader beside the writer, and servers."""
+"""Qdrant stores for the tests: a local folder, a reader beside the writer, and servers.
+
+Where ``QDRANT_URL`` names a real server the contract runs on that too. Elsewhere REST is spoken to
+a stand-in; see ``rest``.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,7 @@ from indexer.database import Database
 from indexer.stores.qdrant.reader import QdrantReader
 from indexer.stores.qdrant.settings import QdrantSettings
 from indexer.stores.qdrant.store import QdrantStore
+from tests.indexer.stores.qdrant.rest import RestServer
 
 SERVER = os.environ.get("QDRANT_URL", "")
 NEEDS_SERVER = [
@@ -27,7 +32,7 @@ NEEDS_SERVER = [
 
 QDRANT_STORES = [
     "qdrant folder",
-    "qdrant folder, read",
+    "qdrant rest, read",
     pytest.param("qdrant server", marks=NEEDS_SERVER),
     pytest.param("qdrant server, read", marks=NEEDS_SERVER),
     pytest.param("qdrant server, grpc", marks=NEEDS_SERVER),
@@ -37,6 +42,8 @@ QDRANT_STORES = [
 def settings_of(kind: str, directory: Path) -> QdrantSettings:
     if kind.startswith("qdrant folder"):
         return QdrantSettings(path=shelf() / name_in(directory))
+    if kind.startswith("qdrant rest"):
+        return QdrantSettings(url=rest_server(directory).url)
     return QdrantSettings(url=SERVER, grpc=kind.endswith("grpc"))
 
 
@@ -47,6 +54,14 @@ def shelf() -> Path:
     place = tempfile.mkdtemp(dir=memory if os.access(memory, os.W_OK) else None)
     atexit.register(shutil.rmtree, place, ignore_errors=True)
     return Path(place)
+
+
+@cache
+def rest_server(directory: Path) -> RestServer:
+    """Return a server of the test's own, over the wire: one for all that it opens."""
+    server = RestServer()
+    atexit.register(server.close)
+    return server
 
 
 def name_in(directory: Path) -> str:

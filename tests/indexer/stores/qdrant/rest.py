@@ -49,7 +49,9 @@ class RestServer:
         self._lock = threading.RLock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.05,), daemon=True
+        )
         self._thread.start()
 
     @property
@@ -149,7 +151,8 @@ class RestServer:
                 self.created[name]["vectors"][vector].update(changes)
             return True
         found = plain(self.client.get_collection(name))
-        found["config"]["params"]["vectors"] = self.created[self._real(name)]["vectors"]
+        if (created := self.created.get(self._real(name))) is not None:
+            found["config"]["params"]["vectors"] = created["vectors"]
         return found
 
     def _points(self, method: str, name: str, rest: str, body: dict[str, Any]) -> Any:
