@@ -84,6 +84,15 @@ class Library:
             ) from error
         return sorted(found)
 
+    def directory(self, name: str) -> Path:
+        """Return where a collection is, which need not be sound.
+
+        Raises:
+            CollectionNotFoundError: there is none of that name; the message has those there are.
+        """
+        check_name(name)
+        return self._existing(name)
+
     def open(self, name: str) -> Collection:
         """Open a collection; the caller closes it.
 

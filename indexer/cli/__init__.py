@@ -25,9 +25,12 @@ from indexer.cli import (
     search,
     serve,
     show,
+    snapshot,
     status,
     train,
+    transfer,
     tune,
+    verify,
     watch,
 )
 from indexer.cli.boundary import EXIT_CODES, RootGroup
@@ -103,6 +106,10 @@ app.command(name="search", epilog=search.EPILOG)(search.search)
 app.command(name="status", epilog=status.EPILOG)(status.status)
 app.command(name="show", epilog=show.EPILOG)(show.show)
 app.add_typer(collection.app, name="collections")
+app.command(name="verify", epilog=verify.EPILOG)(verify.verify)
+app.add_typer(snapshot.app, name="snapshot")
+app.command(name="export", epilog=transfer.EXPORT_EPILOG)(transfer.export)
+app.command(name="import", epilog=transfer.IMPORT_EPILOG)(transfer.import_)
 app.add_typer(document.app, name="documents")
 app.add_typer(model.app, name="model")
 app.command(name="train", epilog=train.EPILOG)(train.train)

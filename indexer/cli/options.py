@@ -17,6 +17,7 @@ __all__ = [
     "TextFormat",
     "WhereOption",
     "YesOption",
+    "complete_collection",
     "epilog",
 ]
 
@@ -32,7 +33,8 @@ def epilog(*commands: str, after: Sequence[str] = ()) -> str:
     return "\n\n".join([*blocks, "\n".join(after)] if after else blocks)
 
 
-def _complete_collection(incomplete: str) -> list[str]:
+def complete_collection(incomplete: str) -> list[str]:
+    """Return the names of collections that begin like this, for the shell's completion."""
     from indexer import settings
     from indexer.errors import IndexerError
     from indexer.library import Library
@@ -52,7 +54,7 @@ CollectionOption = Annotated[
         metavar="NAME",
         help="The collection to use.",
         show_default="the one that the settings name, or 'default'",
-        autocompletion=_complete_collection,
+        autocompletion=complete_collection,
     ),
 ]
 ModelOption = Annotated[

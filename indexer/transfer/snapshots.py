@@ -112,18 +112,21 @@ def restore_snapshot(
         return adopt(collection.directory, record)
 
 
-def delete_snapshot(collection: Collection, name: str) -> Snapshot:
-    """Remove a snapshot; return what was known of it.
+def delete_snapshot(directory: Path, name: str) -> None:
+    """Remove a snapshot.
+
+    Args:
+        directory: the collection's directory.
+        name: the snapshot.
 
     Raises:
         UsageError: there is no such snapshot.
         StorageError: it cannot be removed.
     """
-    snapshot, folder = find_snapshot(collection.directory, name)
+    _, folder = find_snapshot(directory, name)
     with disk_errors(folder, needed=0):
         folder.rename(folder.with_name(f"{_REMOVED}{uuid.uuid4().hex}"))
     _sweep(folder.parent)
-    return snapshot
 
 
 def _fill(draft: Path, collection: Collection, on_part: OnPart) -> None:

@@ -159,14 +159,14 @@ def test_names_and_deletion(place):
                 create_snapshot(collection, name)
         with pytest.raises(UsageError, match="no snapshot 'three'; there are: one, two"):
             restore_snapshot(collection, "three")
-        delete_snapshot(collection, "one")
+        delete_snapshot(collection.directory, "one")
         assert [one.name for one in list_snapshots(collection.directory)] == ["two"]
         (place.directory / "snapshots" / "two" / "snapshot.json").write_text("{}")
         (damaged,) = list_snapshots(collection.directory)
         assert "cannot be read" in damaged.problem
         with pytest.raises(StorageError, match="delete this one"):
             restore_snapshot(collection, "two")
-        delete_snapshot(collection, "two")
+        delete_snapshot(collection.directory, "two")
     assert list((place.directory / "snapshots").iterdir()) == []
 
 
