@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -24,6 +23,7 @@ from indexer.cli.options import (
     QuietOption,
     epilog,
 )
+from indexer.cli.reindex_background import detach, request_flags
 from indexer.cli.reindex_progress import ReindexDisplay
 from indexer.cli.reindex_report import note_text, print_reindex, reindex_as_dict
 from indexer.cli.session import Session, session_of
@@ -199,7 +199,7 @@ def reindex(  # noqa: PLR0913 - each argument is a flag of the command
 
             report = plan_reindex(target, request)
         elif background:
-            _detach(session, loaded, target, request, several)
+            detach(session, loaded, target, request, several)
             return
         else:
             report = _run(session, loaded, target, request, several, log)
@@ -242,43 +242,6 @@ def _run(
         )
 
 
-def _detach(
-    session: Session,
-    loaded: LoadedSettings,
-    target: Collection,
-    request: ReindexRequest,
-    devices: tuple[str, ...],
-) -> None:
-    from indexer.cli.background import start_detached
-    from indexer.reindexing.rebuild_note import read_note
-    from indexer.reindexing.run import plan_reindex
-
-    plan_reindex(target, request)  # what cannot be is refused here and now
-    log = loaded.settings.home / "logs" / f"reindex-{target.name}.log"
-    arguments = ["--home", str(loaded.settings.home), "reindex", target.name]
-    arguments += [*request_flags(request), "--log", str(log)]
-    if devices:
-        arguments += ["--devices", ",".join(devices)]
-    elif loaded.settings.device is not None:
-        arguments += ["--device", loaded.settings.device]
-    if loaded.settings.batch_tokens is not None:
-        arguments += ["--batch-tokens", str(loaded.settings.batch_tokens)]
-
-    def has_begun(pid: int) -> bool:
-        note = read_note(target.directory)
-        return note is not None and note.pid == pid
-
-    pid = start_detached(arguments, log=log, has_begun=has_begun)
-    if pid is None:
-        session.terminal.line(f"{target.name!r} is rebuilt already; {log} tells how it went.")
-        return
-    session.terminal.line(f"Process {pid} rebuilds {target.name!r}; its output goes to {log}.")
-    session.terminal.note(
-        f"How far it is: gircse status -c {target.name}. Give it up: gircse reindex {target.name}"
-        " --cancel"
-    )
-
-
 def _cancel(session: Session, target: Collection) -> None:
     from indexer.reindexing.cancelling import cancel_rebuild
     from indexer.reindexing.rebuild_note import read_note
@@ -299,21 +262,3 @@ def _refuse_more(request: ReindexRequest, *, background: bool, dry_run: bool) ->
     ]
     if others:
         raise UsageError(f"--cancel goes alone; leave {' '.join(others)} out")
-
-
-def request_flags(request: ReindexRequest) -> Sequence[str]:
-    """Return the flags of this command that ask for the same."""
-    wish = request.wish
-    flags = {
-        "--index": wish.index,
-        "--store": wish.store,
-        "--budget-ms": wish.budget_ms,
-        "--budget-mb": wish.budget_mb,
-        "--model": request.model,
-        "--steps": request.steps,
-        "--chunk-tokens": request.max_tokens,
-        "--chunk-overlap": request.overlap_tokens,
-        "--chunk-context": request.context_tokens,
-        "--vectors": request.vectors,
-    }
-    return [f"{flag}={value}" for flag, value in flags.items() if value is not None]

@@ -8,7 +8,6 @@ searches and takes documents as if nothing were going on; afterwards it is the p
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING
@@ -25,6 +24,7 @@ from indexer.reindexing.progress import OnReindexProgress, ReindexProgress, Stop
 from indexer.reindexing.rebuild_note import RebuildRight
 from indexer.reindexing.report import Outcome, ReindexReport
 from indexer.reindexing.space import check_space, needed_bytes
+from indexer.reindexing.stopping import StopSign
 from indexer.reindexing.swapping import Swap
 
 if TYPE_CHECKING:
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from indexer.reindexing.request import ReindexRequest
 
 __all__ = ["plan_reindex", "reindex"]
-
-_LOOK_S = 0.2
 
 
 def plan_reindex(
@@ -115,7 +113,7 @@ def reindex(
             plan,
             reader=Reader(plan.settings, embedder=embedder, resolve=resolve, lanes=lanes),
             watch=Stopwatch(tell),
-            should_stop=_StopSign(collection, right, should_stop),
+            should_stop=StopSign(collection, right, should_stop),
         )
         run.rebuild()
         outcome: Outcome = "done" if run.after is not None else "stopped"
@@ -134,33 +132,6 @@ def purpose_text(plan: ReindexPlan) -> str:
     wish = plan.wish
     store = "" if wish.store is None else f" on {wish.store}"
     return f"building {wish.index or 'its'} index{store}"
-
-
-class _StopSign:
-    """Says whether to end; looks at the disk now and then only, for it is asked all the time."""
-
-    def __init__(
-        self, collection: Collection, right: RebuildRight, should_stop: Callable[[], bool]
-    ) -> None:
-        self._collection = collection
-        self._right = right
-        self._should_stop = should_stop
-        self._is_cancelled = False
-        self._looked_at = -_LOOK_S
-
-    def __call__(self) -> bool:
-        """Return whether to end.
-
-        Raises:
-            CollectionNotFoundError: the collection was deleted. Open files outlive their folder:
-                hours of work could go where nobody finds it.
-        """
-        now = time.monotonic()
-        if now - self._looked_at >= _LOOK_S:
-            self._looked_at = now
-            self._collection.check_alive()
-            self._is_cancelled = self._right.is_cancelled
-        return self._is_cancelled or self._should_stop()
 
 
 class _Rebuild:
