@@ -89,7 +89,7 @@ def estimate_index(kind: IndexType, count: int, dim: int) -> IndexEstimate:
 def choose_index(
     count: int,
     dim: int,
-    budget_ms: float | None = DEFAULT_BUDGET_MS,
+    budget_ms: float | None = None,
     budget_mb: float | None = None,
 ) -> IndexChoice:
     """Choose the type that misses least among those that keep within the budgets.
@@ -97,7 +97,7 @@ def choose_index(
     Args:
         count: how many vectors are to be searched.
         dim: their width.
-        budget_ms: milliseconds that a dense search may take; None for any.
+        budget_ms: milliseconds that a dense search may take; None for ``DEFAULT_BUDGET_MS``.
         budget_mb: 10**6 bytes that the index may take; None for any.
 
     Raises:
@@ -106,11 +106,12 @@ def choose_index(
     for name, budget in (("--budget-ms", budget_ms), ("--budget-mb", budget_mb)):
         if budget is not None and not budget > 0:
             raise UsageError(f"{name} must be above 0, not {budget}")
+    budget_ms = DEFAULT_BUDGET_MS if budget_ms is None else budget_ms
     # With fewer vectors than a type is for, it would be a flat index under another name.
     kinds = [kind for kind in INDEX_TYPES.values() if count >= kind.least_rows]
     estimates = [estimate_index(kind, count, dim) for kind in kinds]
     small = [one for one in estimates if budget_mb is None or one.size_mb <= budget_mb]
-    fitting = [one for one in small if budget_ms is None or one.latency_ms <= budget_ms]
+    fitting = [one for one in small if one.latency_ms <= budget_ms]
     budgets = _budgets_in_words(budget_ms, budget_mb)
     vectors = f"{count:,} vectors of width {dim}"
     if fitting:
@@ -136,10 +137,8 @@ def _in_words(estimate: IndexEstimate) -> str:
     )
 
 
-def _budgets_in_words(budget_ms: float | None, budget_mb: float | None) -> str:
-    latency = "any time" if budget_ms is None else f"{budget_ms:g} ms"
-    size = "any size" if budget_mb is None else f"{budget_mb:g} MB"
-    return f"{latency} and {size}"
+def _budgets_in_words(budget_ms: float, budget_mb: float | None) -> str:
+    return f"{budget_ms:g} ms" if budget_mb is None else f"{budget_ms:g} ms and {budget_mb:g} MB"
 
 
 def _rounded(number: float) -> str:
