@@ -78,11 +78,15 @@ class Segments:
         self.numpy_type = NUMPY_TYPES[vectors]
         self._item_bytes = int(self.numpy_type[-1])
         self._readers: dict[int, _Reader] = {}
+        self._paths: dict[int, Path] = {}  # to make one takes longer than to read a row
         self._opening = threading.Lock()
 
     def path(self, row: int) -> Path:
         """Return the file of a row."""
-        return self.folder / f"{row // SEGMENT_ROWS:05d}.npy"
+        segment = row // SEGMENT_ROWS
+        if segment not in self._paths:
+            self._paths[segment] = self.folder / f"{segment:05d}.npy"
+        return self._paths[segment]
 
     def write(self, first_row: int, vectors: NDArray[np.float32]) -> Iterator[WrittenRows]:
         """Write (N, D) vectors from ``first_row`` on; yield what is on the disk, file by file.
