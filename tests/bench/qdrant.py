@@ -168,7 +168,7 @@ def upload(
     store = QdrantStore(database, archive, settings, f"bench-{int(time.time())}")
     started = time.perf_counter()
     store.build(
-        progress=lambda done, total: print(f"{done:,} of {total:,} documents", end="\r", flush=True)
+        progress=lambda done, total: print(f"{done:,} of {total:,} chunks", end="\r", flush=True)
     )
     seconds = time.perf_counter() - started
     print(f"loaded {options.chunks:,} chunks into {settings.place} in {seconds:.1f} s:", end=" ")

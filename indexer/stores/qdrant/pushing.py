@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["Progress", "Pusher"]
 
 Progress = Callable[[int, int], None]
-"""Told how many of how many documents are in Qdrant."""
+"""Told how many of how many chunks are in Qdrant."""
 
 _ROUND_CHUNKS = 4096
 _TOUCHES_PER_REQUEST = 128
@@ -252,11 +252,10 @@ class Pusher:
                 is_whole=state.is_whole,
                 defaults=read_search_defaults(self._database),
             )
-            total = last_sequence(connection)
         write_state(self._connection, self._name, following)
         self._done = following.sequence
         if progress is not None:
-            progress(following.sequence, total)
+            progress(self._count(None), following.chunks)
         return following
 
     def _finish(self, state: State) -> None:
