@@ -48,15 +48,6 @@ class QueryEmbedder(FakeEmbedder):
         yield SimpleNamespace(step=0, vector=vector(text), seconds=0.0, words=())
 
 
-def elsewhere(origin: Place, folder: Path) -> Place:
-    """Return a machine without any collection, which has the model."""
-    other = object.__new__(Place)
-    other.folder, other.files, other.model = folder, origin.files, origin.model
-    other.home = folder / "home"
-    other.library = type(origin.library)(other.home, resolve=lambda name: origin.model)
-    return other
-
-
 def answers(place: Place, name: str = "docs") -> list[object]:
     with place.library.open(name) as collection:
         searcher = collection.searcher(lambda: QueryEmbedder(place.model))
@@ -77,7 +68,7 @@ def answers(place: Place, name: str = "docs") -> list[object]:
 def test_hits_are_identical_on_another_machine(origin, exported, tmp_path):
     manifest = peek(exported)
     assert (manifest.name, manifest.documents, manifest.chunks) == ("docs", 6, 12)
-    other = elsewhere(origin, tmp_path)
+    other = origin.elsewhere(tmp_path)
     report = import_collection(other.library, exported)
     assert (report.name, report.documents, report.chunks, report.model) == ("docs", 6, 12, "fake")
     assert answers(other) == answers(origin)
@@ -89,7 +80,7 @@ def test_hits_are_identical_on_another_machine(origin, exported, tmp_path):
 
 
 def test_indexing_goes_on_without_the_model(origin, exported, tmp_path):
-    other = elsewhere(origin, tmp_path)
+    other = origin.elsewhere(tmp_path)
     import_collection(other.library, exported, name="copy")
     report = other.index("copy")
     assert (report.unchanged, report.embedded) == (6, 0)
@@ -130,7 +121,7 @@ def test_an_export_while_others_write_is_whole(origin, tmp_path, monkeypatch):
     writer.join()
     for number, file in enumerate(files[:3]):
         (tmp_path / f"machine{number}").mkdir()
-        other = elsewhere(place, tmp_path / f"machine{number}")
+        other = place.elsewhere(tmp_path / f"machine{number}")
         import_collection(other.library, file)
         assert verify(other.directory).is_sound
 
@@ -162,7 +153,7 @@ def test_names_are_checked_before_anything_is_read(origin, exported):
 
 def refused(origin: Place, file: Path, folder: Path, match: str) -> None:
     """Check that an archive is refused and leaves nothing."""
-    other = elsewhere(origin, folder)
+    other = origin.elsewhere(folder)
     with pytest.raises(StorageError, match=match):
         import_collection(other.library, file, name="copy")
     assert other.library.names() == []
@@ -176,7 +167,7 @@ def test_a_flipped_byte_is_refused_or_changes_nothing(origin, exported, tmp_path
     content[choice.integers(len(content))] ^= 1 << int(choice.integers(8))
     file = tmp_path / "flipped.zip"
     file.write_bytes(content)
-    other = elsewhere(origin, tmp_path)
+    other = origin.elsewhere(tmp_path)
     try:
         import_collection(other.library, file)
     except StorageError:
@@ -239,7 +230,7 @@ def altered(statement: str, tmp_path: Path) -> Callable[[str, bytes], bytes]:
 
 def test_an_unchanged_archive_survives_repacking(origin, exported, tmp_path):
     file = repacked(exported, tmp_path / "same.zip")
-    other = elsewhere(origin, tmp_path)
+    other = origin.elsewhere(tmp_path)
     import_collection(other.library, file)
     assert answers(other) == answers(origin)
 
@@ -352,7 +343,7 @@ def test_a_disk_without_room_is_named_first(origin, exported, tmp_path, monkeypa
 
 
 def test_a_long_import_is_not_taken_for_an_abandoned_one(origin, exported, tmp_path):
-    other = elsewhere(origin, tmp_path)
+    other = origin.elsewhere(tmp_path)
     seen = []
 
     def look(what: str, done: int) -> None:

@@ -51,11 +51,15 @@ class Place:
 
     def copy(self, folder: Path) -> Place:
         """Return another place with a copy of this one's home, over the same files and model."""
+        shutil.copytree(self.home, folder / "home")
+        return self.elsewhere(folder)
+
+    def elsewhere(self, folder: Path) -> Place:
+        """Return a place with a home of its own, over the same files and model."""
         other = object.__new__(Place)
         other.folder, other.files, other.model = folder, self.files, self.model
         other.home = folder / "home"
         other.library = Library(other.home, resolve=lambda name: self.model)
-        shutil.copytree(self.home, other.home)
         return other
 
 
@@ -64,4 +68,13 @@ def make_place(folder: Path) -> Place:
     place = Place(folder)
     place.write_files()
     place.index()
+    return place
+
+
+def open_place(folder: Path, home: Path) -> Place:
+    """Return the place that another process made in a folder, with another home."""
+    place = object.__new__(Place)
+    place.folder, place.files, place.home = folder, folder / "files", home
+    place.model = FakeModel(folder / "tokenizer.json")
+    place.library = Library(home, resolve=lambda name: place.model)
     return place
