@@ -175,6 +175,30 @@ def test_deleting_removes_documents_with_their_chunks(opened: Opened) -> None:
     assert [record.source for record in opened.store.documents()] == ["/home/me/b"]
 
 
+def test_half_of_the_documents_deleted_leave_no_trace(opened: Opened) -> None:
+    stored = [
+        opened.add(f"{number}", [f"common word {number} {part}" for part in range(5)])
+        for number in range(20)
+    ]
+    opened.found("x")
+    kept = {chunk.id for chunks in stored[::2] for chunk in chunks}
+    gone = [chunk for chunks in stored[1::2] for chunk in chunks]
+
+    assert opened.delete(*(f"{number}" for number in range(1, 20, 2))) == 10
+
+    for _ in range(2):
+        assert set(opened.found("x", top_k=1000)) == kept
+        assert set(opened.found(gone[0].text, top_k=3)) <= kept
+        assert set(opened.found_by_words("common word", top_k=1000)) == kept
+        assert opened.store.get(ids(gone)) == {}
+        assert opened.store.vector_scores(vector_of("x"), ids(gone)) == {}
+        assert {one.chunk.id for found, _ in opened.store.scroll() for one in found} == kept
+        where = Where(document_ids=tuple({chunk.document_id for chunk in gone}))
+        assert opened.store.search(vectors_of(["x"]), top_k=9, where=where) == [[]]
+        opened.store.flush()
+    assert opened.store.check_index() == []
+
+
 def test_an_empty_list_of_ids_deletes_nothing(opened: Opened) -> None:
     opened.add("a", ["alpha"])
 
