@@ -118,10 +118,13 @@ def _checked_count(generation: Generation) -> int:
 def _draw(
     connection: sqlite3.Connection, sample: int, choice: random.Random
 ) -> list[tuple[str, int]]:
-    """Return ids and archive rows of some chunks."""
+    """Return ids and archive rows of some chunks; of all, where there are no more than wanted."""
+    all_of_few = connection.execute(
+        "SELECT id, row FROM chunks ORDER BY key LIMIT ?", (sample + 1,)
+    ).fetchall()
+    if len(all_of_few) <= sample:
+        return all_of_few
     first, last = connection.execute("SELECT min(key), max(key) FROM chunks").fetchone()
-    if first is None:
-        return []
     found: dict[str, int] = {}
     for _ in range(sample):
         # The next one from a random key on: no table is read through, whatever its size.
