@@ -37,8 +37,9 @@ _LONGEST_TEMP = 40  # a socket's path may have 107 bytes, of which Ray takes som
 _ALWAYS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
-    # else C++ code writes to stderr what the user can do nothing about
+    # One line says so; without it Ray's C++ half warns of each process, as of 2.60, for no reason.
     "RAY_BACKEND_LOG_LEVEL": "fatal",
+    "RAY_ENABLE_AUTO_CONNECT": "0",  # else a call after the end starts another Ray, unguarded
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_raylet_start_wait_time_s": str(_START_S),
     "RAY_agent_register_timeout_ms": str(_START_S * 1000),
@@ -115,8 +116,8 @@ class RayCluster:
             wanted = _ALWAYS if self.address is not None else _ALWAYS | _ALONE | _token()
             self._environment = {name: os.environ.get(name) for name in wanted}
             os.environ.update(wanted)
+            self._is_running = True  # from here on there may be something to end
             self._connect()
-            self._is_running = True
             return self._describe()
 
     def stop(self) -> None:
@@ -157,6 +158,7 @@ class RayCluster:
         except Exception as error:
             with suppress(Exception):
                 ray.shutdown()
+            self._is_running = False
             where = f"at {self.address}" if self.address else "on this machine"
             raise ClusterError(
                 f"Ray {where} does not answer: {_first_line(error)}; "

@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from indexer.archive import check_vectors
+from indexer.distributed.known import is_known, read_known
 from indexer.distributed.rows import ReadRow, Receipt, read_rows, receipt_table
 from indexer.distributed.shards import SHARD_SUFFIX, ShardDraft, ShardFile, ShardNote
 from indexer.distributed.work import Job, UnfitMachineError, check_machine
@@ -40,12 +41,11 @@ if TYPE_CHECKING:
 
     from indexer.embedding import DocumentEmbedder
 
-__all__ = ["EmbedFiles", "is_known", "known_prefixes"]
+__all__ = ["EmbedFiles"]
 
 _SLICE_TEXTS = 1024
 _MOST_SHARDS = 200  # some megabytes each
 _LOOK_S = 1.0
-_PREFIX_BYTES = 8
 _HARMLESS = "A sentence that any model can read."
 _LONGEST_CAUSE = 300
 
@@ -63,12 +63,10 @@ class EmbedFiles:
 
     Args:
         job: what is the same for all files.
-        known: returns ``known_prefixes`` of the texts that the collection has vectors of.
     """
 
-    def __init__(self, job: Job, known: Callable[[], NDArray[np.uint64]]) -> None:
+    def __init__(self, job: Job) -> None:
         self._job = job
-        self._fetch_known = known
         self._known: NDArray[np.uint64] | None = None
         self._model: DocumentEmbedder | None = None
         self._seconds = 0.0
@@ -89,7 +87,7 @@ class EmbedFiles:
     def _embed(self, rows: Sequence[ReadRow]) -> str:
         if self._known is None:
             check_machine(self._job)
-            self._known = self._fetch_known()
+            self._known = read_known(self._job.folder)
         self._wait_for_room()
         files = [_File(_unpacked(row)) for row in rows]
         texts = self._texts_of(files)
@@ -178,26 +176,6 @@ class EmbedFiles:
             )
         self._model = model
         return model
-
-
-def known_prefixes(hashes: Iterable[bytes]) -> NDArray[np.uint64]:
-    """Return a sorted (N,) array of 8 bytes of each hash, small enough to give to every machine.
-
-    Two texts of which one is taken for the other are so rare that they may cost a model call here.
-    """
-    import numpy as np
-
-    heads = b"".join(key[:_PREFIX_BYTES] for key in hashes)
-    return np.sort(np.frombuffer(heads, dtype=">u8").astype(np.uint64))
-
-
-def is_known(known: NDArray[np.uint64], text_hash: bytes) -> bool:
-    """Return whether a text is among those of ``known_prefixes``."""
-    import numpy as np
-
-    head = np.uint64(int.from_bytes(text_hash[:_PREFIX_BYTES], "big"))
-    place = int(np.searchsorted(known, head))
-    return place < len(known) and known[place] == head
 
 
 def _unpacked(row: ReadRow) -> ExtractionResult:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from indexer.distributed import SHARDS_FOLDER
 from indexer.distributed.cluster import RayCluster
-from indexer.distributed.embedding import known_prefixes
 from indexer.distributed.feed import RayFeed, RunPortions
 from indexer.distributed.job import RayJob, plan_pools
+from indexer.distributed.known import write_known
 from indexer.distributed.rows import Receipt
 from indexer.distributed.shard_box import ShardBox
 from indexer.distributed.shard_embedder import ShardEmbedder
@@ -46,8 +46,8 @@ class RayEngine:
         jobs: processes that read files; None chooses by the cluster's size.
         use_gpus: whether the model may run on the cluster's GPUs.
         shards: folder that all machines share; None takes one in the collection's own.
-        on_start: called, in another thread, before the cluster is started.
-        on_note: told once, in another thread, where the cluster is.
+        on_start: called before the cluster is started.
+        on_note: told once where the cluster is.
     """
 
     def __init__(
@@ -144,6 +144,7 @@ class RayEngine:
         return RayFeed(
             items,
             box=box,
+            begin=self._begin,
             run=self._runner(job, archive),
             stop=self._cluster.stop,
             settled=lambda: box.sweep(ledger),
@@ -154,18 +155,21 @@ class RayEngine:
 
         def run(work: list[list[WorkItem]]) -> Iterator[Receipt]:
             if not started:
-                started.append(self._start(job, archive))
+                started.append(self._job(job, archive))
             yield from started[0].run(work)
 
         return run
 
-    def _start(self, job: Job, archive: VectorArchive) -> RayJob:
+    def _begin(self) -> None:
         self._on_start()
         note = self._cluster.start()
         if note:
             self._on_note(note)
+
+    def _job(self, job: Job, archive: VectorArchive) -> RayJob:
         pools = plan_pools(self._cluster.shape(), jobs=self._jobs, use_gpus=self._use_gpus)
-        return RayJob(job, pools, known_prefixes(archive.hashes()))
+        write_known(job.folder, archive.hashes())
+        return RayJob(job, pools)
 
 
 def _digest(fingerprint: dict[str, object], limits: ExtractionLimits) -> str:

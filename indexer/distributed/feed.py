@@ -54,6 +54,8 @@ class RayFeed:
     Args:
         items: the files; taken in another thread.
         box: where their shards are.
+        begin: called before ``run`` is, by the thread that takes the results: Ray sets handlers of
+            signals, which only the main thread can set back.
         run: has portions of files worked on; called in another thread.
         stop: ends ``run`` early, from any thread.
         settled: called in that thread when every file was asked for.
@@ -64,12 +66,14 @@ class RayFeed:
         items: Iterable[WorkItem],
         *,
         box: ShardBox,
+        begin: Callable[[], None],
         run: RunPortions,
         stop: Callable[[], None],
         settled: Callable[[], None],
     ) -> None:
         self._items = items
         self._box = box
+        self._begin = begin
         self._run = run
         self._stop = stop
         self._settled = settled
@@ -77,6 +81,7 @@ class RayFeed:
         self._current: Iterator[tuple[WorkItem, ExtractionResult]] | None = None
         self._error: BaseException | None = None
         self._is_closing = False
+        self._is_wanted, self._is_ready = threading.Event(), threading.Event()
         self._taken: set[Path] = set()  # shards of this run that were looked at
         self._thread = threading.Thread(target=self._work, name="ray", daemon=True)
 
@@ -98,6 +103,9 @@ class RayFeed:
             ClusterError: the cluster cannot do the work.
             StorageError: a shard is damaged.
         """
+        if self._is_wanted.is_set() and not self._is_ready.is_set():
+            self._begin()
+            self._is_ready.set()
         while True:
             if self._current is None:
                 is_ended = not self._thread.is_alive()
@@ -159,6 +167,10 @@ class RayFeed:
 
     def _ask(self, work: list[list[WorkItem]], wanted: dict[bytes, WorkItem]) -> None:
         """Have portions worked on and deliver what comes; ``wanted`` loses what was delivered."""
+        self._is_wanted.set()
+        self._is_ready.wait()
+        if self._is_closing:
+            raise ClusterError("the run was stopped before the cluster was started")
         for receipt in self._run(work):
             if receipt.refusal:
                 raise ClusterError(receipt.refusal)
@@ -192,6 +204,7 @@ class RayFeed:
         traceback: TracebackType | None,
     ) -> None:
         self._is_closing = True
+        self._is_ready.set()
         if self._thread.is_alive():
             self._stop()
             self._thread.join(_END_S)

@@ -6,8 +6,7 @@ import logging
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from indexer.distributed.cluster import ClusterError, ClusterShape
 from indexer.distributed.embedding import EmbedFiles
@@ -15,10 +14,6 @@ from indexer.distributed.reading import ReadFiles
 from indexer.distributed.rows import Receipt, receipts
 from indexer.distributed.work import Job, pack_portion
 from indexer.planning import WorkItem
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 __all__ = ["Pools", "RayJob", "plan_pools"]
 
@@ -72,15 +67,11 @@ class RayJob:
     Args:
         job: what is the same for all files.
         pools: how many processes do what.
-        known: ``known_prefixes`` of the texts that the collection has vectors of.
     """
 
-    def __init__(self, job: Job, pools: Pools, known: NDArray[np.uint64]) -> None:
-        import ray
-
+    def __init__(self, job: Job, pools: Pools) -> None:
         self._job = job
         self._pools = pools
-        self._known = ray.put(known)
 
     def run(self, work: Iterable[list[WorkItem]]) -> Iterator[Receipt]:
         """Work through portions; yield a receipt for each shard as it is written.
@@ -102,7 +93,6 @@ class RayJob:
             ) from error
 
     def _tables(self, packed: list[bytes]) -> Iterator[Any]:
-        import ray
         import ray.data
 
         _configure()
@@ -122,7 +112,7 @@ class RayJob:
             )
             .map_batches(
                 EmbedFiles,
-                fn_constructor_args=(self._job, partial(ray.get, self._known)),
+                fn_constructor_args=(self._job,),
                 batch_size=None,
                 batch_format="pyarrow",
                 compute=ray.data.ActorPoolStrategy(

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from indexer.collection import Collection
 from indexer.discovery import FileEntry
-from indexer.distributed.embedding import EmbedFiles, known_prefixes
+from indexer.distributed.embedding import EmbedFiles
 from indexer.distributed.reading import ReadFiles
 from indexer.distributed.rows import Receipt, receipts
 from indexer.distributed.work import ClusterModel, Job, pack_portion
@@ -64,12 +64,11 @@ class InProcess:
     forgets_receipts: bool = False
     repeats: bool = False
     is_stopped: Callable[[], bool] = lambda: False
-    known: Sequence[bytes] = ()
     asked: list[list[str]] = field(default_factory=list)
 
     def run(self, work: list[list[WorkItem]]) -> Iterator[Receipt]:
         reader = ReadFiles(self.job)
-        embedder = EmbedFiles(self.job, lambda: known_prefixes(self.known))
+        embedder = EmbedFiles(self.job)
         for portion in work:
             if self.is_stopped():
                 raise ConnectionError("the cluster has gone")

@@ -4,7 +4,6 @@ import os
 import threading
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from indexer.distributed import embedding, work
@@ -12,6 +11,7 @@ from indexer.distributed import engine as engine_module
 from indexer.distributed import feed as feed_module
 from indexer.distributed.cluster import ClusterError, ClusterShape
 from indexer.distributed.engine import RayEngine
+from indexer.distributed.known import read_known
 from indexer.distributed.shards import SHARD_SUFFIX
 from indexer.errors import StorageError
 from indexer.extraction.protocol import unpack_path
@@ -52,9 +52,9 @@ class Runs:
         self.spoiled = {}
         monkeypatch.setattr(engine_module, "RayJob", self._job)
 
-    def _job(self, job, pools, known):
+    def _job(self, job, pools):
         made = InProcess(job, is_stopped=self.cluster.is_stopped.is_set, **self.spoiled)
-        made.known_prefixes = known
+        made.known = read_known(job.folder)
         self.jobs.append(made)
         return made
 
@@ -210,16 +210,14 @@ def interrupted(world, runs):
         patch.setattr(feed_module.RayFeed, "next_result", fail)
         with pytest.raises(InterruptedError):
             runs.index(collection)
-    for _ in range(200):
-        if shards(collection) and runs.jobs[-1].asked:
-            break
-        threading.Event().wait(0.05)
     assert len(shards(collection)) == 1
     return collection
 
 
 def fail(self, timeout_s):
-    self._thread.join(30)
+    self._begin()
+    self._is_ready.set()
+    self._thread.join(60)
     raise InterruptedError
 
 
@@ -320,7 +318,7 @@ def test_a_machine_that_is_unfit_ends_the_run_with_its_reason(world, runs, monke
     engine = RayEngine(world.collection(), runs.cluster, model=cluster_model(world.model))
     monkeypatch.setattr(engine, "_roots", ())
 
-    def gone(job, pools, known):
+    def gone(job, pools):
         from dataclasses import replace
 
         from indexer.extraction.protocol import pack_path
@@ -348,8 +346,7 @@ def test_known_vectors_are_given_to_the_cluster(world, runs):
     runs.index(collection)
     world.write("more.md", "# More\n\nA fourth file.")
     runs.index(collection)
-    assert len(runs.jobs[1].known_prefixes) == len(collection.archive) - 1
-    assert runs.jobs[1].known_prefixes.dtype == np.uint64
+    assert [len(job.known) for job in runs.jobs] == [0, len(collection.archive) - 1]
 
 
 def test_shards_may_lie_elsewhere(world, runs, tmp_path):
@@ -359,3 +356,30 @@ def test_shards_may_lie_elsewhere(world, runs, tmp_path):
     assert list((tmp_path / "shared").iterdir()) == []
     assert Path(unpack_path(runs.jobs[0].job.shards)).parent == tmp_path / "shared" / collection.id
     assert not (collection.directory / "shards").exists()
+
+
+def test_a_cluster_that_does_not_start_ends_the_run(world, runs, monkeypatch):
+    def fail():
+        raise ClusterError("Ray on this machine does not answer")
+
+    world.write_papers(3)
+    monkeypatch.setattr(runs.cluster, "start", fail)
+    with pytest.raises(ClusterError, match="does not answer"):
+        runs.index(world.collection())
+    assert not (world.open[0].directory / "shards").exists()
+
+
+def test_a_cluster_is_started_by_the_thread_that_began_the_run(world, runs, monkeypatch):
+    threads = []
+    monkeypatch.setattr(
+        runs.cluster, "start", lambda: threads.append(threading.current_thread()) or ""
+    )
+    world.write_papers(3)
+    runs.index(world.collection())
+    assert threads == [threading.current_thread()]
+
+
+def test_a_run_that_is_stopped_at_once_starts_no_cluster(world, runs):
+    world.write_papers(3)
+    assert runs.index(world.collection(), should_stop=lambda: True).interrupted
+    assert runs.cluster.started == 0

@@ -7,12 +7,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from indexer.distributed.embedding import EmbedFiles, is_known, known_prefixes
+from indexer.distributed.embedding import EmbedFiles
+from indexer.distributed.known import is_known, read_known, write_known
 from indexer.distributed.reading import ReadFiles
 from indexer.distributed.rows import ReadRow, read_rows, read_rows_table, receipts
 from indexer.distributed.shards import SHARD_SUFFIX, Shard
 from indexer.distributed.work import MARK_FILE, ClusterModel, pack_portion, portions
 from indexer.documents import embedding_text, text_hash
+from indexer.errors import StorageError
 from indexer.extraction import ExtractionRequest
 from indexer.extraction.protocol import decode_message, decode_result
 from tests.indexer.distributed.in_process import cluster_model, make_job, tokenizer_of, work_item
@@ -59,7 +61,8 @@ def read(job, paths):
 
 
 def embed(job, table, known=()):
-    (receipt,) = receipts(EmbedFiles(job, lambda: known_prefixes(known))(table))
+    write_known(job.folder, known)
+    (receipt,) = receipts(EmbedFiles(job)(table))
     return receipt
 
 
@@ -97,11 +100,16 @@ def test_what_has_a_vector_is_not_embedded(world, job):
     assert [shard.has(key) for key in keys] == [False, True]
 
 
-def test_known_texts_are_told_from_others():
+def test_known_texts_are_told_from_others(tmp_path):
     keys = [text_hash(str(n)) for n in range(1000)]
-    known = known_prefixes(keys[:500])
+    write_known(tmp_path, keys[:500])
+    known = read_known(tmp_path)
     assert [is_known(known, key) for key in keys] == [True] * 500 + [False] * 500
-    assert not is_known(known_prefixes([]), keys[0])
+    write_known(tmp_path, [])
+    assert not is_known(read_known(tmp_path), keys[0])
+    (tmp_path / "known.npy").unlink()
+    with pytest.raises(StorageError, match=r"known\.npy"):
+        read_known(tmp_path)
 
 
 def test_a_file_that_the_model_cannot_take_fails_alone(world, job):
