@@ -22,6 +22,7 @@ from indexer.generation_record import ROOT_CONTENT, GenerationRecord, Generation
 from indexer.generations import POINTER_FILE, read_generations
 from indexer.reindexing.drafts import DRAFT_NOTE
 from indexer.stores.index_file import IndexFile
+from indexer.stores.qdrant.place import PLACE_FILE
 from indexer.transfer.snapshot_list import INDEX_FOLDER, SNAPSHOT_FILE, SNAPSHOTS_FOLDER
 from indexer.verification.content import OnProgress, check_content
 from indexer.verification.files import check_json, contents_of, note_strays
@@ -147,6 +148,8 @@ class _Verification:
         folder = record.index_directory(self._directory)
         self._on_progress(f"index of generation {record.number}", 0, 0)
         self._findings.counts["files checked"] += 1
+        if (folder / PLACE_FILE).exists():
+            check_json(self._findings, folder / PLACE_FILE, "settings")
         if record.content in self._damaged or self._findings.has("settings"):
             self._check_index_file(folder)  # opening the content could damage it further
             return
