@@ -199,7 +199,7 @@ class _Mender:
         """Give all files of a damaged content a second name, that of a folder that is not swept."""
         source = self._directory / content
         number = 1
-        while (aside := source.parent / f"{_aside_name(content)}.damaged-{number}").exists():
+        while (aside := self._directory / f"{_aside_name(content)}.damaged-{number}").exists():
             number += 1
         with disk_errors(aside, needed=0):
             for path in sorted(_files_of(source, is_root=content == ROOT_CONTENT)):
