@@ -144,14 +144,23 @@ def points(
 
 
 def prepare(database: Database, archive: VectorArchive, options: argparse.Namespace) -> None:
-    started, count, size = time.perf_counter(), 0, 0
+    import qdrant_client  # noqa: F401 - a second that is not the points'
+
+    started, count, size = time.process_time(), 0, 0
     for batch in points(database, archive, options):
         count += len(batch)
         if count <= 1000:
             size += sum(len(point.model_dump_json()) for point in batch)
-    seconds = time.perf_counter() - started
-    print(f"prepared {count:,} points in {seconds:.1f} s: {count / seconds:,.0f} a second")
+    seconds = time.process_time() - started
+    print(f"prepared {count:,} points in {seconds:.1f} s of one core: ", end="")
+    print(f"{count / seconds:,.0f} a second")
     print(f"about {size / min(count, 1000):,.0f} bytes a point as JSON")
+    held = {True: 0, False: 0}
+    for file in database.path.parent.rglob("*"):
+        if file.is_file():
+            held[file.suffix == ".npy"] += file.stat().st_size
+    print(f"the collection's own files: {held[False] / count:,.0f} bytes a chunk in the database,")
+    print(f"{held[True] / count:,.0f} in vectors")
 
 
 def upload(

@@ -30,6 +30,8 @@ __all__ = [
     "documents_of",
     "drop",
     "enable_graph",
+    "find_metadata",
+    "is_optimized",
     "read_about",
     "resolve",
     "switch_alias",
@@ -124,12 +126,16 @@ def create(connection: Connection, name: str, about: About, *, defer_graph: bool
             _index(connection, one, indexes)
 
 
-def enable_graph(connection: Connection, name: str) -> None:
-    """Let Qdrant build the HNSW graph, if ``create(defer_graph=True)`` put that off."""
+def enable_graph(connection: Connection, name: str) -> bool:
+    """Let Qdrant build the HNSW graph, if ``create(defer_graph=True)`` put that off.
+
+    Returns:
+        Whether it had been put off; ``is_optimized`` tells when it is there.
+    """
     from qdrant_client import models
 
     if connection.is_local or not _has_deferred_graph(connection, name):
-        return
+        return False
     settings = connection.settings
     graph = models.HnswConfigDiff(m=settings.hnsw_m, ef_construct=settings.hnsw_ef_construct)
     connection.write(
@@ -138,6 +144,23 @@ def enable_graph(connection: Connection, name: str) -> None:
             name, vectors_config={DENSE: models.VectorParamsDiff(hnsw_config=graph)}
         ),
     )
+    return True
+
+
+def is_optimized(connection: Connection, name: str) -> bool:
+    """Return whether Qdrant has finished building what it searches by.
+
+    Raises:
+        StorageError: it has given up; the message has its reason.
+    """
+    found = connection.read(f"look at {name!r}", lambda client: client.get_collection(name))
+    if found.status == "red":
+        raise StorageError(
+            f"Qdrant at {connection.settings.place} could not index {name!r} "
+            f"({found.optimizer_status}); look into the server's log and free memory or disk "
+            "space, then run the command again"
+        )
+    return found.status == "green"
 
 
 def drop(connection: Connection, name: str) -> None:

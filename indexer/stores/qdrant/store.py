@@ -23,7 +23,7 @@ from indexer.stores.base import DocumentRecord, IndexFault, Scored, StoredChunk
 from indexer.stores.qdrant.bm25 import Weighed
 from indexer.stores.qdrant.comparison import compare
 from indexer.stores.qdrant.connection import Connection
-from indexer.stores.qdrant.layout import drop, enable_graph, find_metadata
+from indexer.stores.qdrant.layout import drop, enable_graph, find_metadata, is_optimized
 from indexer.stores.qdrant.pushing import Progress, Pusher
 from indexer.stores.qdrant.reader import QdrantReader
 from indexer.stores.qdrant.statistics import weighed_by_content
@@ -44,6 +44,8 @@ _SEARCH_WAIT_S = 5.0
 _FLUSH_WAIT_S = 120.0
 _RETRY_AFTER_S = 30.0
 """A server that did not answer is left alone for this long, unless it is asked to flush."""
+
+_GRAPH_POLL_S = 1.0
 
 logger = logging.getLogger(__name__)
 
@@ -255,7 +257,8 @@ class QdrantStore:
             should_stop: asked as often.
 
         Returns:
-            Whether all of it is there; False when it was stopped, or another process is pushing.
+            Whether all of it is there and indexed; False when it was stopped, or another process
+            is pushing.
 
         Raises:
             StorageError: Qdrant refused or does not answer, or has not what it confirmed.
@@ -274,7 +277,8 @@ class QdrantStore:
                 self._has_written |= had_written and not is_done
             if is_done and self._look():
                 self._pusher.check_counts()
-                enable_graph(self._connection, self.name)
+                if enable_graph(self._connection, self.name):
+                    is_done = self._wait_for_graph(should_stop)
             return is_done
 
     def close(self) -> None:
@@ -288,6 +292,15 @@ class QdrantStore:
             except (IndexerError, OSError) as error:
                 logger.warning("Qdrant is brought up to date by the next command: %s", error)
         self._connection.close()
+
+    def _wait_for_graph(self, should_stop: Callable[[], bool]) -> bool:
+        """Wait until a loaded collection is indexed; until then every search reads all of it."""
+        logger.info("waiting until Qdrant has indexed %s", self.name)
+        while not should_stop():
+            time.sleep(_GRAPH_POLL_S)  # before the first look too: it begins in its own time
+            if is_optimized(self._connection, self.name):
+                return True
+        return False
 
     def _weighed(self, text: str) -> Weighed:
         with self._database.read(committed=True) as connection:

@@ -19,6 +19,8 @@ import pytest
 
 from indexer.archive import VectorArchive
 from indexer.database import Database
+from indexer.stores.qdrant.connection import Connection
+from indexer.stores.qdrant.layout import drop
 from indexer.stores.qdrant.reader import QdrantReader
 from indexer.stores.qdrant.settings import QdrantSettings
 from indexer.stores.qdrant.store import QdrantStore
@@ -91,8 +93,16 @@ class ReadBack:
         self._store.close()
 
 
+@cache
+def tidy_up(settings: QdrantSettings, name: str) -> None:
+    """Leave nothing of a test on a server that others use as well."""
+    atexit.register(lambda: drop(Connection(settings), name))
+
+
 def open_qdrant(kind: str, directory: Path, database: Database, archive: VectorArchive) -> Any:
     settings, name = settings_of(kind, directory), name_in(directory)
+    if kind.startswith("qdrant server"):
+        tidy_up(settings, name)
     store = QdrantStore(database, archive, settings, name)
     if kind.endswith("read"):
         return ReadBack(store, QdrantReader(settings, name))

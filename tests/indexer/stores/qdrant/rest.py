@@ -31,7 +31,7 @@ class RestServer:
     Attributes:
         faults: statuses that the next requests are answered with, instead of doing anything;
             0 cuts the connection.
-        delays_s: how long the next requests wait before they are answered.
+        statuses: of collections that have a graph, as the next looks at them show it.
         key: what ``api-key`` has to be; empty for none.
         requests: method and path of everything that was asked.
         largest: bytes of the largest request.
@@ -39,6 +39,7 @@ class RestServer:
 
     def __init__(self) -> None:
         self.faults: deque[int] = deque()
+        self.statuses: deque[str] = deque()
         self.key = ""
         self.version = "1.17.1"
         self.requests: list[str] = []
@@ -153,6 +154,9 @@ class RestServer:
         found = plain(self.client.get_collection(name))
         if (created := self.created.get(self._real(name))) is not None:
             found["config"]["params"]["vectors"] = created["vectors"]
+        graph = found["config"]["params"]["vectors"].get("dense", {}).get("hnsw_config", {})
+        if self.statuses and graph.get("m"):
+            found["status"] = self.statuses.popleft()
         return found
 
     def _points(self, method: str, name: str, rest: str, body: dict[str, Any]) -> Any:

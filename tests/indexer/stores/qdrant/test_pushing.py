@@ -17,6 +17,7 @@ from qdrant_client import models
 from indexer.errors import StorageError, StoreUnreachableError
 from indexer.filters import Where
 from indexer.stores.qdrant import batches, connection, pushing
+from indexer.stores.qdrant import store as store_module
 from indexer.stores.qdrant.connection import Connection
 from indexer.stores.qdrant.layout import documents_of, read_about, switch_alias
 from indexer.stores.qdrant.points import STATE_ID
@@ -40,6 +41,7 @@ def server() -> Iterator[RestServer]:
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "_FIRST_PAUSE_S", 0.001)
+    monkeypatch.setattr(store_module, "_GRAPH_POLL_S", 0.001)
 
 
 def open_on(server: RestServer, directory: Path, **settings: object) -> Opened:
@@ -117,6 +119,30 @@ def test_the_graph_of_a_bulk_load_is_built_when_all_is_there(
     assert seen[-1] == (5, 5)
     assert set(graphs) == {0}
     assert server.created[NAME]["vectors"]["dense"]["hnsw_config"]["m"] == 16
+    store.close()
+    source.close()
+
+
+def test_a_load_waits_until_the_server_has_indexed_it(server: RestServer, tmp_path: Path) -> None:
+    source = open_store("faiss", tmp_path)
+    source.add("a", ["alpha"])
+    settings = QdrantSettings(url=server.url)
+    store = QdrantStore(source.database, source.archive, settings, NAME)
+    server.statuses.extend(["yellow", "grey", "yellow"])
+
+    assert store.build()
+    assert not server.statuses
+    server.statuses.extend(["yellow"] * 5)
+    source.add("b", ["beta"])
+    store.flush()  # a few more are indexed while searches go on
+    assert len(server.statuses) == 4  # looked at once, and not waited for
+
+    server.statuses.clear()
+    rebuilt = QdrantStore(source.database, source.archive, settings, "other")
+    server.statuses.extend(["yellow", "red"])
+    with pytest.raises(StorageError, match=r"could not index 'other'.*server's log"):
+        rebuilt.build()
+    rebuilt.close()
     store.close()
     source.close()
 
