@@ -89,11 +89,13 @@ def _open(path: Path) -> Database:
 
 
 def _size_bytes(directory: Path) -> int:
-    total = 0
+    """Return what a collection takes, files counted once that snapshots share with it."""
+    sizes: dict[tuple[int, int], int] = {}
     for folder, _, files in os.walk(directory):
         for name in files:
             try:
-                total += (Path(folder) / name).stat().st_size
+                status = (Path(folder) / name).stat()
             except FileNotFoundError:  # a writer replaces and removes files meanwhile
                 continue
-    return total
+            sizes[status.st_dev, status.st_ino] = status.st_size
+    return sum(sizes.values())

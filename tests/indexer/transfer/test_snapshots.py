@@ -90,6 +90,14 @@ def test_full_files_of_vectors_and_the_index_are_shared(place):
     assert made.own_bytes < sum(path.stat().st_size for path in files)
 
 
+def test_what_is_shared_takes_room_once(place):
+    (before,) = place.library.summaries()
+    with place.library.open("docs") as collection:
+        made = create_snapshot(collection)
+    (after,) = place.library.summaries()
+    assert after.size_bytes - before.size_bytes < made.own_bytes + 10_000
+
+
 def test_without_links_everything_is_copied(place, monkeypatch):
     def refuse(*paths: object) -> None:
         raise OSError(95, "not supported")
