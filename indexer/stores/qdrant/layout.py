@@ -26,6 +26,7 @@ __all__ = [
     "DENSE",
     "WORDS",
     "About",
+    "aliases_of",
     "create",
     "documents_of",
     "drop",
@@ -215,6 +216,11 @@ def withdraw_alias(connection: Connection, alias: str, name: str) -> None:
         f"removal of the alias {alias!r}",
         lambda client: client.update_collection_aliases(change_aliases_operations=[gone]),
     )
+
+
+def aliases_of(connection: Connection, name: str) -> list[str]:
+    """Return the aliases that mean a Qdrant collection; they go with it when it is removed."""
+    return [alias for alias, target in _aliases(connection).items() if target == name]
 
 
 def resolve(connection: Connection, name: str) -> str:

@@ -23,7 +23,14 @@ from indexer.stores.base import DocumentRecord, IndexFault, Scored, StoredChunk
 from indexer.stores.qdrant.bm25 import Weighed
 from indexer.stores.qdrant.comparison import compare
 from indexer.stores.qdrant.connection import Connection
-from indexer.stores.qdrant.layout import drop, enable_graph, find_metadata, is_optimized
+from indexer.stores.qdrant.layout import (
+    aliases_of,
+    drop,
+    enable_graph,
+    find_metadata,
+    is_optimized,
+    switch_alias,
+)
 from indexer.stores.qdrant.pushing import Progress, Pusher
 from indexer.stores.qdrant.reader import QdrantReader
 from indexer.stores.qdrant.statistics import weighed_by_content
@@ -227,10 +234,13 @@ class QdrantStore:
     def rebuild_index(self) -> None:
         """See ``VectorStore.rebuild_index``; searches find less while it is going on."""
         with self._pushing:
+            aliases = aliases_of(self._connection, self.name)
             self._is_there = False
             drop(self._connection, self.name)
             self._pusher.forget()
-        self.build()
+        if self.build() and self._look():
+            for alias in aliases:
+                switch_alias(self._connection, alias, self.name)
 
     def flush(self) -> None:
         """Push what Qdrant does not have yet, and count what it has.

@@ -160,3 +160,19 @@ def test_a_server_that_is_away_costs_nothing_that_was_indexed(
     (found, *_) = hits(stored, "sharpen", "--mode", "lexical")
     assert found[1] == "Sharpen the saw."
     assert json.loads(stored.ok("search", "saw", "--format", "json"))["hits"]
+
+
+def test_verify_compares_qdrant_with_the_collection_and_mends_it(stored: Gircse, server) -> None:
+    stored.ok("verify", "default")
+    name = server._real("default")
+    (point, *_), _ = server.client.scroll(name)
+    server.client.delete(name, [point.id])
+
+    found = stored("verify", "default")
+
+    assert found.exit_code != 0
+    assert "it holds 2 chunks, the collection 3" in " ".join(found.output.split())
+    stored.ok("verify", "default", "--repair")
+    stored.ok("verify", "default")
+    assert server.client.count(name).count == 3
+    assert server._real("default") == name
