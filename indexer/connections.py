@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
@@ -18,7 +18,7 @@ from indexer.schema import APPLICATION_ID, MIGRATIONS
 from indexer.seal import break_seal
 from indexer.segments import free_space
 
-__all__ = ["BUSY_TIMEOUT_S", "connect", "sqlite_errors", "wal_file"]
+__all__ = ["BUSY_TIMEOUT_S", "connect", "sqlite_errors", "tidy", "wal_file"]
 
 BUSY_TIMEOUT_S = 30.0
 """How long a writer waits for another process's transaction to end; readers never wait."""
@@ -104,6 +104,13 @@ def _explained(
             free = f" ({free_space(path)})" if prefix in _OF_SPACE else ""
             return StorageError(f"{path}: {error}{free}; {advice}")
     return None
+
+
+def tidy(path: Path) -> None:
+    """Remove what reading connections left beside a database that nobody has open any more."""
+    with suppress(sqlite3.Error, UnicodeDecodeError), closing(sqlite3.connect(path)) as connection:
+        # The last connection that may write removes the log and its index when it is closed.
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
 
 
 def wal_file(path: Path) -> Path:

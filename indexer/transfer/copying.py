@@ -15,7 +15,7 @@ from pathlib import Path
 
 from indexer.archive import ArchiveFile, VectorArchive
 from indexer.collection_config import DATABASE_FILE, ContentSettings, write_settings
-from indexer.connections import connect, sqlite_errors
+from indexer.connections import connect, sqlite_errors, tidy, wal_file
 from indexer.database import Database
 from indexer.segments import disk_errors, sync_folder
 
@@ -80,6 +80,8 @@ def back_up(source: Path, target: Path, *, on_part: OnPart = lambda done, of: No
             reading.backup(writing, pages=_PAGES_PER_STEP, progress=told)
     finally:
         reading.close()
+        if not wal_file(source).exists() or not wal_file(source).stat().st_size:
+            tidy(source)
     sync_file(target)
 
 

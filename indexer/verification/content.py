@@ -13,8 +13,9 @@ from pathlib import Path
 
 from indexer.archive import VectorArchive
 from indexer.collection_config import CONFIG_FILE, DATABASE_FILE, SETTINGS_FILE
+from indexer.connections import tidy
 from indexer.database import Database
-from indexer.errors import IndexerError
+from indexer.errors import FormatVersionError, IndexerError
 from indexer.verification.database_file import check_bytes, check_log, check_structure, reading
 from indexer.verification.documents import check_documents
 from indexer.verification.files import check_json
@@ -35,6 +36,7 @@ def check_content(
     *,
     dim: int,
     words: bool,
+    at_rest: bool = False,
     on_progress: OnProgress = lambda what, done, total: None,
 ) -> None:
     """Note everything that is wrong with a content.
@@ -44,6 +46,7 @@ def check_content(
         folder: the content's folder.
         dim: width D of its vectors; 0 where that is not known.
         words: compare the index of words too, which keeps others from writing meanwhile.
+        at_rest: nobody ever writes to it, and this is not to either: it is a snapshot's.
         on_progress: told where it is.
     """
     known = len(findings.problems)
@@ -61,12 +64,20 @@ def check_content(
         return  # SQLite would shorten the log by opening the database
     try:
         # One that is damaged is looked at only: bringing it up to date could damage it further.
-        _Examination(findings, path, on_progress, read_only=is_as_sealed is False).run(dim)
+        read_only = at_rest or is_as_sealed is False
+        _Examination(findings, path, on_progress, read_only=read_only).run(dim)
         if words and is_as_sealed is not False:
             on_progress(f"words of {name}", 0, 0)
             check_words(findings, path)
-    except (IndexerError, sqlite3.Error) as error:
-        findings.add("database", path, str(error))
+    except (IndexerError, sqlite3.Error, UnicodeDecodeError) as error:
+        # the last one where a name in the file, or SQLite's own message about it, is no text
+        if at_rest and isinstance(error, FormatVersionError):
+            findings.remarks.append(f"{name} is older than this program: its bytes were compared")
+        else:
+            findings.add("database", path, str(error))
+    finally:
+        if at_rest:
+            tidy(path)
     if words and is_as_sealed is None and len(findings.problems) == known:
         _seal(path)
 

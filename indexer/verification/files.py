@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from indexer.collection_config import CONFIG_FILE
 from indexer.sealed_json import read_sealed, sealed_text
 from indexer.verification.findings import Findings, Part
 
@@ -45,7 +46,7 @@ def check_json(findings: Findings, path: Path, part: Part, *, remedy: str = "") 
         return False
     if has_seal and content == sealed_text(values).encode("utf-8"):
         return True
-    if not has_seal and values.get("format_version") == 1:
+    if not has_seal and path.name == CONFIG_FILE and values.get("format_version") == 1:
         findings.remarks.append(
             f"{findings.file(path)} was written by a version without checksums, so that an altered "
             "byte in it is not noticed; `gircse reindex` writes it anew"

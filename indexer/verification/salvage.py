@@ -32,6 +32,9 @@ _TABLES = {  # name: key, in an order in which everything refers to what is ther
 _WORDS = "chunk_words_content"
 _COUNTERS = ("chunks", "change", "change_floor")
 
+_FAULTS = (sqlite3.DatabaseError, UnicodeDecodeError)
+"""What reading a damaged database raises; the latter where SQLite's message quotes the damage."""
+
 _Row = tuple[Any, ...]
 
 
@@ -109,7 +112,7 @@ def _rows(
         for row in reading.execute(question):
             last = row[key]
             yield row
-    except sqlite3.DatabaseError:
+    except _FAULTS:
         lost[table] += 1  # at the least
     else:
         return
@@ -118,14 +121,14 @@ def _rows(
             if last is not None and row[key] <= last:
                 return
             yield row
-    except (sqlite3.DatabaseError, TypeError):
+    except (*_FAULTS, TypeError):
         return
 
 
 def _columns(connection: sqlite3.Connection, table: str) -> list[str]:
     try:
         return [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
-    except sqlite3.DatabaseError:
+    except _FAULTS:
         return []
 
 
@@ -133,7 +136,7 @@ def _change(reading: sqlite3.Connection) -> int:
     try:
         found = reading.execute("SELECT value FROM state WHERE name = 'change'").fetchone()
         return int(found[0])
-    except (sqlite3.DatabaseError, TypeError, ValueError):
+    except (*_FAULTS, TypeError, ValueError):
         return 0
 
 

@@ -156,7 +156,7 @@ class _Verification:
         try:
             with closing(Generation(self._directory, record)) as generation:
                 self._check_opened(generation)
-        except (IndexerError, sqlite3.Error) as error:
+        except (IndexerError, sqlite3.Error, UnicodeDecodeError) as error:
             self._findings.add("index", folder, str(error))
 
     def _check_index_file(self, folder: Path) -> None:
@@ -187,7 +187,7 @@ class _Verification:
         )
         own = Findings(self._directory, self._findings.name, remedy)
         check_json(own, folder / SNAPSHOT_FILE, "snapshot")
-        check_content(own, folder, dim=0, words=False, on_progress=self._on_progress)
+        check_content(own, folder, dim=0, words=False, at_rest=True, on_progress=self._on_progress)
         damage = IndexFile(folder / INDEX_FOLDER).damage()
         if damage is not None:
             own.add("index", *damage)

@@ -22,6 +22,7 @@ _EVENTS = frozenset(
     {"open", "os.rename", "os.remove", "os.link", "os.mkdir", "os.rmdir", "os.truncate"}
     | {"os.utime", "shutil.rmtree", "shutil.copyfile", "sqlite3.connect", "os.listdir"}
 )
+_NOTES = "reindex.json"  # how far a rebuild is: told by the clock, so more often by a slow machine
 
 
 class _Executioner:
@@ -37,7 +38,8 @@ class _Executioner:
         path = arguments[0]
         if not isinstance(path, str | bytes | os.PathLike):
             return
-        if self._home not in os.fsdecode(path):
+        name = os.fsdecode(path)
+        if self._home not in name or _NOTES in name:
             return
         self.count += 1
         if self.count == self._event:

@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from indexer.transfer.snapshots import create_snapshot, restore_snapshot
 from indexer.verification.verifier import verify
 from tests.indexer.verification.collections import Place, make_place
 
@@ -47,6 +48,29 @@ def test_a_flipped_byte_is_found_and_its_file_named(place, tmp_path, seed):
 
         found = {problem.file for problem in report.problems}
         assert name.as_posix() in found, (name, position, content[position], report)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_so_is_one_in_a_snapshot_or_in_the_previous_generation(place, tmp_path, seed):
+    copy = place.copy(tmp_path)
+    with copy.library.open("docs") as collection:
+        create_snapshot(collection, "first")
+        restore_snapshot(collection, "first")
+    choice = random.Random(seed)
+    files = [path for path in sorted(copy.directory.rglob("*")) if path.is_file()]
+    others = ("snapshots/", "content-1/", "index-1/")
+    names = [path.relative_to(copy.directory).as_posix() for path in files if path.stat().st_size]
+    for name in choice.sample([name for name in names if name.startswith(others)], 4):
+        path = copy.directory / name
+        clean = path.read_bytes()
+        content = bytearray(clean)
+        position = choice.randrange(len(content))
+        content[position] ^= choice.randrange(1, 256)
+        path.write_bytes(content)
+        report = verify(copy.directory)
+        assert name in {problem.file for problem in report.problems}, (name, position, report)
+        path.write_bytes(clean)
+    assert verify(copy.directory).is_sound
 
 
 def test_every_byte_of_the_small_files_counts(place, tmp_path):
