@@ -89,10 +89,10 @@ def set_seal(connection: sqlite3.Connection, database: Path) -> bool:
     Raises:
         StorageError, sqlite3.Error: the disk is full, or cannot be read or written.
     """
+    version = _data_version(connection)  # before the checkpoint: what comes after it counts too
     busy, frames, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     if busy or frames:
         return False
-    version = _data_version(connection)
     with disk_errors(database, needed=0):
         seal = Seal(database.stat().st_size, file_digest(database))
     connection.execute("BEGIN IMMEDIATE")

@@ -79,8 +79,16 @@ def discard_drafts(directory: Path) -> list[str]:
 
 def _notes(directory: Path) -> list[Path]:
     used = {record.content for record in read_generations(directory).all}
-    notes = directory.glob(f"content-*/{DRAFT_NOTE}")
-    return [note for note in notes if note.parent.name not in used]
+    notes = []
+    for note in directory.glob(f"content-*/{DRAFT_NOTE}"):
+        if note.parent.name not in used:
+            notes.append(note)
+            continue
+        # Its rebuild was killed between the swap and here. Left alone, the note would make a draft
+        # of the content again once it is no longer used, and its old vectors would come back.
+        with suppress(OSError):
+            note.unlink()
+    return notes
 
 
 def _read(directory: Path, note: Path) -> Draft | None:

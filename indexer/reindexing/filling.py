@@ -28,6 +28,8 @@ __all__ = ["ContentFilling", "Reader"]
 _LITTLE = 256
 """Chunks that may be left to the end, where they are embedded while nobody else may write."""
 
+_ROUNDS_ALIKE = 3  # a writer in the live generation may make up for one round by chance
+
 
 class Reader:
     """What reads documents for the new content: a model, and what cuts texts for it.
@@ -137,9 +139,18 @@ class ContentFilling:
         return self._writer.model_seconds
 
     def fill(self) -> bool:
-        """Copy until little is left; return False when it was stopped."""
+        """Copy until little is left; return False when it was stopped.
+
+        Raises:
+            StorageError: what is left does not become less.
+        """
+        before, alike = None, 0
         while True:
             pending = self.pending()
+            alike = alike + 1 if pending == before else 0
+            before = pending
+            if alike == _ROUNDS_ALIKE and pending:
+                raise self._disagreement(pending)
             total = max(self._live.ledger.totals().chunks, pending.chunks)
             self._watch.enter("embedding", done=total - pending.chunks, total=total)
             if not pending:
@@ -164,12 +175,15 @@ class ContentFilling:
             return False
         pending = self.pending()
         if pending:
-            raise StorageError(
-                f"{pending.documents + pending.gone} documents and {pending.files} files of "
-                f"{self._live.directory} differ from their copies, though nobody writes; the live "
-                "generation stays as it is. Run `gircse verify`, then the same command again"
-            )
+            raise self._disagreement(pending)
         return True
+
+    def _disagreement(self, pending: Pending) -> StorageError:
+        return StorageError(
+            f"{pending.documents + pending.gone} documents and {pending.files} files of "
+            f"{self._live.directory} still differ from their copies after these were made; the "
+            "live generation stays as it is. Run `gircse verify`, then the same command again"
+        )
 
     def _note_stored(self, documents: int, chunks: int) -> None:
         self._watch.embedded = self._embedded_before + self._writer.embedded

@@ -111,6 +111,28 @@ def test_the_digest_is_that_of_all_blocks(tmp_path, monkeypatch):
     assert len(file_digest(file)) == 64
 
 
+def test_what_is_written_around_the_checkpoint_leaves_no_false_seal(path, monkeypatch):
+    database, other = Database(path), Database(path)
+    put(database, 1)
+    put(other, 2)
+    look, looks = seal._data_version, []
+
+    def looked(connection: sqlite3.Connection) -> int:
+        version = look(connection)
+        if not looks:
+            put(other, 3)
+        looks.append(version)
+        return version
+
+    monkeypatch.setattr(seal, "_data_version", looked)
+    assert not database.seal()
+    assert read_seal(path) is None
+    monkeypatch.undo()
+    database.close()
+    other.close()
+    assert is_true(path)
+
+
 def test_a_migration_breaks_the_seal(path, monkeypatch):
     with closing(Database(path)) as database:
         put(database, 1)

@@ -11,6 +11,7 @@ import pytest
 from indexer.documents import embedding_text
 from indexer.errors import CollectionBusyError, CollectionNotFoundError, StorageError, UsageError
 from indexer.generations import read_generations, rollback
+from indexer.reindexing.difference import Pending
 from indexer.reindexing.drafts import find_draft
 from indexer.reindexing.rebuild_note import ask_to_cancel, read_note
 from indexer.reindexing.request import IndexWish, ReindexRequest
@@ -188,6 +189,33 @@ def test_a_draft_with_other_settings_is_thrown_away(bench: Bench):
     bench.check()
     with bench.open() as collection:
         assert collection.config.steps == 4
+
+
+def test_a_content_whose_rebuild_was_killed_after_the_swap_is_no_draft_later(
+    bench: Bench, monkeypatch
+):
+    with monkeypatch.context() as patch:
+        patch.setattr("indexer.reindexing.run.finish_draft", lambda directory, content: None)
+        bench.reindex(steps=1)
+    for steps in (2, 3):
+        bench.reindex(steps=steps)
+    assert find_draft(bench.directory) is None
+    report = bench.reindex(wish=IndexWish(index="sqfp16"))
+    assert not report.plan.makes_content
+    with bench.open() as collection:
+        assert collection.config.steps == 3
+    bench.check()
+
+
+def test_a_document_that_never_agrees_with_its_copy_ends_the_rebuild(bench: Bench, monkeypatch):
+    monkeypatch.setattr(
+        "indexer.reindexing.filling.ContentFilling.pending",
+        lambda self: Pending(documents=1, chunks=1000, gone=0, files=1),
+    )
+    before = live(bench)
+    with pytest.raises(StorageError, match=r"1 documents and 1 files .* still differ"):
+        bench.reindex(steps=1)
+    assert live(bench) == before
 
 
 def test_a_draft_of_weights_that_changed_is_thrown_away(bench: Bench):
