@@ -13,7 +13,7 @@ from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 from indexer.embedder import model_info
-from indexer.errors import IndexerError
+from indexer.errors import IndexerError, StorageError
 from indexer.generation import Generation
 from indexer.generations import GenerationRecord, next_number, sweep
 from indexer.reindexing.drafts import discard_drafts, find_draft, finish_draft, make_draft
@@ -93,6 +93,7 @@ def reindex(
         UsageError: the request makes no sense for this collection.
         ModelError: the model is not on this machine.
         CollectionBusyError: the collection is being rebuilt already, or was rolled back meanwhile.
+        CollectionNotFoundError: the collection was deleted meanwhile.
         StorageError: the disk is full or cannot be written, or what was built is not sound. The
             live generation is as it was, and the next call goes on with what was embedded.
     """
@@ -168,6 +169,9 @@ class _Rebuild:
             record = self._filled() if self._plan.makes_content else self._over_live_content()
             if record is not None:
                 self._index(record)
+        except StorageError:
+            self._collection.check_alive()  # files of a deleted collection are not damaged
+            raise
         finally:
             with suppress(IndexerError):  # what is left goes when the next rebuild begins
                 draft = find_draft(self._directory)
