@@ -18,7 +18,7 @@ from indexer.documents import chunk_id, document_id, text_hash
 from indexer.stores.digests import content_digest, record_digest
 from indexer.verification.findings import Findings
 
-__all__ = ["AlteredDocument", "altered_documents", "check_documents"]
+__all__ = ["AlteredDocument", "altered_documents", "check_documents", "id_of_source"]
 
 _DOCUMENTS = (
     "SELECT d.key, d.chunks, d.content_sha256, d.record_sha256, t.text, t.sections, "
@@ -107,6 +107,14 @@ def altered_documents(
         on_document()
 
 
+def id_of_source(source: str) -> str:
+    """Return the id of the document at a source; none for one whose bytes are no text any more."""
+    try:
+        return document_id(source)
+    except UnicodeEncodeError:
+        return ""
+
+
 def _fault(
     count: int,
     content: bytes | None,
@@ -119,7 +127,7 @@ def _fault(
         text = zlib.decompress(packed).decode("utf-8")
     except (zlib.error, UnicodeDecodeError, TypeError):
         return "its text cannot be read"
-    if identity != document_id(source):
+    if identity != id_of_source(source):
         return "its id is not that of its path"
     if count != len(chunks):
         return f"it has {len(chunks)} passages of {count}"
@@ -140,7 +148,9 @@ def _is_of_text(chunk: _Row, document: str, text: str) -> bool:
     _, identity, start, end, _, _, words, _ = chunk
     if not isinstance(words, str) or not (isinstance(start, int) and isinstance(end, int)):
         return False
-    return text[start:end] == words and identity == chunk_id(document, start, end, words)
+    if text[start:end] != words:
+        return False
+    return bool(identity == chunk_id(document, start, end, words))  # the document's is sound
 
 
 def _is_of_vector(chunk: _Row) -> bool:

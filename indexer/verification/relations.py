@@ -5,16 +5,18 @@ Every function works inside a read transaction of the caller.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from pathlib import Path
 
-from indexer.documents import document_id
 from indexer.ledger import STATES
+from indexer.verification.documents import id_of_source
 from indexer.verification.findings import Findings, Part
 
-__all__ = ["check_ledger", "check_tables"]
+__all__ = ["check_ledger", "check_tables", "garbled_rows"]
 
 _MOST_NAMED = 3
+_ESCAPED = re.compile("[\udc80-\udcff]")
 _STATES = ", ".join(f"'{state}'" for state in STATES)
 
 _COUNTED: tuple[tuple[Part, str, str], ...] = (
@@ -107,9 +109,25 @@ def check_ledger(connection: sqlite3.Connection, findings: Findings, path: Path)
     strangers = []
     for source, identity in files:
         findings.counts["files"] += 1
-        if identity != document_id(source):
+        if identity != id_of_source(source):
             strangers.append(source)
     _note(findings, path, strangers, "its document in the ledger is not the one of its path")
+    garbled = [source for source in garbled_rows(connection).values() if source not in strangers]
+    _note(findings, path, garbled, "its row in the ledger holds bytes that are no text")
+
+
+def garbled_rows(connection: sqlite3.Connection) -> dict[bytes, str]:
+    """Return paths and sources of ledger rows with bytes that are no text.
+
+    Args:
+        connection: decodes with ``surrogateescape``.
+    """
+    columns = "path, source, state, code, message, hint, sha256"
+    return {
+        path: str(texts[0])
+        for path, *texts in connection.execute(f"SELECT {columns} FROM files")
+        if any(_ESCAPED.search(text) for text in texts if isinstance(text, str))
+    }
 
 
 def _note(findings: Findings, path: Path, sources: list[str], what: str) -> None:

@@ -13,11 +13,11 @@ import zlib
 from collections.abc import Iterable
 
 from indexer.database import Database
-from indexer.documents import document_id
 from indexer.ledger import STATES
 from indexer.stores.digests import content_digest
 from indexer.stores.writing import seal_record
-from indexer.verification.documents import altered_documents
+from indexer.verification.documents import altered_documents, id_of_source
+from indexer.verification.relations import garbled_rows
 
 __all__ = ["add_digests", "requeue_damaged"]
 
@@ -44,10 +44,11 @@ def requeue_damaged(database: Database) -> int:
     with database.write() as connection:
         decode, connection.text_factory = connection.text_factory, _decoded
         try:
+            _restore_names(connection)
             altered = [one.id for one in altered_documents(connection)]
+            changed = _queue(connection, altered) + _settle_ledger(connection)
         finally:
             connection.text_factory = decode
-        changed = _queue(connection, altered) + _settle_ledger(connection)
         (waiting,) = connection.execute(
             "SELECT count(*) FROM files WHERE state = 'queued' AND sha256 IS NULL"
         ).fetchone()
@@ -84,6 +85,24 @@ def _decoded(text: bytes) -> str:
     return text.decode("utf-8", "surrogateescape")
 
 
+def _restore_names(connection: sqlite3.Connection) -> None:
+    """Put right which file a document is of, where the ledger knows."""
+    files = connection.execute("SELECT source, document_id FROM files").fetchall()
+    known = {identity: source for source, identity in files if identity == id_of_source(source)}
+    documents = connection.execute("SELECT key, id, source FROM documents").fetchall()
+    for key, identity, source in documents:
+        if identity == id_of_source(source):
+            continue
+        right = id_of_source(source)
+        if identity in known:
+            statement, value = "UPDATE documents SET source = ? WHERE key = ?", known[identity]
+        elif right in known:
+            statement, value = "UPDATE OR IGNORE documents SET id = ? WHERE key = ?", right
+        else:
+            continue
+        connection.execute(statement, (value, key))
+
+
 def _queue(connection: sqlite3.Connection, document_ids: Iterable[str]) -> int:
     statement = f"UPDATE files SET {_EMPTIED} WHERE document_id = CAST(? AS TEXT)"
     # as bytes: an id may itself be what was altered
@@ -93,8 +112,10 @@ def _queue(connection: sqlite3.Connection, document_ids: Iterable[str]) -> int:
 
 def _settle_ledger(connection: sqlite3.Connection) -> int:
     files = connection.execute("SELECT path, source, document_id FROM files").fetchall()
-    strangers = [(path,) for path, source, one in files if one != document_id(source)]
+    strangers = [(path,) for path, source, one in files if one != id_of_source(source)]
     connection.executemany("DELETE FROM files WHERE path = ?", strangers)
+    garbled = [(path,) for path in garbled_rows(connection)]
+    connection.executemany(f"UPDATE files SET {_EMPTIED} WHERE path = ?", garbled)
     wrong = connection.execute(
         f"UPDATE files SET {_EMPTIED}, "
         "chunks = ifnull((SELECT d.chunks FROM documents d WHERE d.id = files.document_id), 0) "
@@ -110,6 +131,10 @@ def _settle_ledger(connection: sqlite3.Connection) -> int:
     connection.executemany(
         "INSERT OR IGNORE INTO files (path, source, document_id, state, chunks, updated_at) "
         "VALUES (?, ?, ?, 'queued', ?, ?)",
-        [(os.fsencode(source), source, one, chunks, now) for source, one, chunks in unknown],
+        [
+            (os.fsencode(source), source, one, chunks, now)
+            for source, one, chunks in unknown
+            if one == id_of_source(source)
+        ],
     )
-    return wrong + len(unknown)
+    return wrong + len(unknown) + len(garbled)

@@ -132,6 +132,7 @@ def test_altered_documents_are_read_again(place, original):
     done = repair(place.directory)
     (problem,) = done.after.problems
     assert problem.documents == (str(place.files / "000.md"),)
+    assert "documents delete" in problem.remedy  # where the file is gone for good
     assert not (place.directory / "content-2").exists()
     with place.library.open("docs") as collection:  # it stays searchable meanwhile
         assert len(collection.store.documents()) == 6
@@ -139,15 +140,6 @@ def test_altered_documents_are_read_again(place, original):
     assert (report.updated, report.unchanged, report.embedded) == (1, 5, 0)
     assert verify(place.directory).is_sound
     assert hits(place) == hits(original)
-
-
-def test_a_document_whose_file_is_gone_is_kept_and_told(place):
-    sql(place, "UPDATE documents SET source = '/gone/000.md' WHERE source LIKE '%000.md'")
-    done = repair(place.directory)
-    assert not done.after.is_sound
-    with place.library.open("docs") as collection:
-        assert len(collection.store.documents()) == 6
-    assert "documents delete" in done.after.problems[0].remedy
 
 
 @pytest.mark.parametrize(
@@ -265,3 +257,21 @@ def test_nobody_else_may_write_meanwhile(place):
         report = verify(place.directory)
         assert not report.is_sound
         assert "indexing" in " ".join(report.remarks)
+
+
+@pytest.mark.parametrize("column", ["source", "id", "title", "metadata"])
+@pytest.mark.parametrize("table", ["documents", "files"])
+def test_bytes_that_are_no_text_are_found(place, table, column):
+    column = {("files", "id"): "document_id", ("files", "title"): "message"}.get(
+        (table, column), column
+    )
+    if (table, column) == ("files", "metadata"):
+        column = "hint"
+    where = "source LIKE '%000.md'"
+    sql(place, f"UPDATE {table} SET {column} = CAST(x'61ffaf' AS TEXT) WHERE {where}")
+    assert not verify(place.directory).is_sound
+    repair(place.directory)
+    place.index()
+    assert verify(place.directory).is_sound
+    with place.library.open("docs") as collection:
+        assert len(collection.store.documents()) == 6
