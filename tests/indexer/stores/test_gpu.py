@@ -155,7 +155,7 @@ def test_a_gpu_that_refuses_is_done_without(kind, tmp_path, seen, monkeypatch, c
 
 
 def test_types_that_no_gpu_knows_are_searched_on_the_cpu(tmp_path, seen, caplog) -> None:
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="indexer"):
         opened = written(tmp_path, "faiss hnsw")
         assert len(opened.found("x", top_k=1000)) == 402
     assert not seen
@@ -166,7 +166,7 @@ def test_types_that_no_gpu_knows_are_searched_on_the_cpu(tmp_path, seen, caplog)
 @pytest.mark.skipif(HAS_GPU, reason="FAISS sees a GPU here")
 def test_without_a_gpu_one_line_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     gpu.gpu_count.cache_clear()
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="indexer"):
         opened = written(tmp_path, "faiss ivf_sq8")
         opened.found("x")
         opened.store.build()
