@@ -20,6 +20,7 @@ from indexer.loaders.media_types import MEDIA_TYPES
 
 __all__ = [
     "LENGTH",
+    "Message",
     "ProtocolError",
     "decode_message",
     "decode_result",

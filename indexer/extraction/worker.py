@@ -21,10 +21,13 @@ from typing import Any, BinaryIO
 from indexer.chunking import Chunker, ChunkingConfig
 from indexer.documents import Document
 from indexer.errors import ExtractionError, IndexerError
+from indexer.extraction.child_pipes import (
+    read_message,
+    receive_requests,
+    send_answer,
+    take_over_pipes,
+)
 from indexer.extraction.protocol import (
-    LENGTH,
-    decode_message,
-    encode_message,
     pack_chunks,
     pack_document,
     unpack_path,
@@ -43,21 +46,21 @@ _MIB = 1024 * 1024
 
 def main() -> None:
     """Serve the parent on standard input and output until it closes them."""
-    requests, answers = _take_over_pipes()
+    requests, answers = take_over_pipes()
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)  # parsers log what documents make them log
-    settings = _read_message(requests)
+    settings = read_message(requests)
     if settings is None:
         return
     try:
         worker = Worker(settings, answers)
     except IndexerError as error:
-        _send(answers, {"type": "refused", "message": str(error)})
+        send_answer(answers, {"type": "refused", "message": str(error)})
         return
     _limit_resources(settings["memory_bytes"])
-    _send(answers, {"type": "ready"})
+    send_answer(answers, {"type": "ready"})
     pending: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-    threading.Thread(target=_receive, args=(requests, pending), daemon=True).start()
+    threading.Thread(target=receive_requests, args=(requests, pending), daemon=True).start()
     for _ in range(_MAX_FILES):
         worker.serve(pending.get())
     # a request sent meanwhile is the parent's to repeat: it sees the pipe close
@@ -105,7 +108,7 @@ class Worker:
                 )
             )
         size_and_time = {"size": facts.size, "mtime_ns": facts.mtime_ns}
-        _send(self._answers, {"type": "result"} | answer | size_and_time)
+        send_answer(self._answers, {"type": "result"} | answer | size_and_time)
         if answer.get("code") == "memory":
             os._exit(0)  # what is left of the address space may be too little for the next file
 
@@ -145,7 +148,7 @@ class Worker:
 
     def _report(self, place: str) -> None:
         self._place = place
-        _send(self._answers, {"type": "progress", "place": place})
+        send_answer(self._answers, {"type": "progress", "place": place})
 
 
 def _skipped(path: Path) -> dict[str, Any]:
@@ -194,17 +197,6 @@ def _out_of_memory() -> ExtractionError:
     )
 
 
-def _take_over_pipes() -> tuple[BinaryIO, BinaryIO]:
-    """Move the protocol off descriptors 0 and 1, so that a print cannot garble it."""
-    requests = os.fdopen(os.dup(0), "rb")
-    answers = os.fdopen(os.dup(1), "wb")
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.dup2(2, 1)
-    os.close(nothing)
-    return requests, answers
-
-
 def _limit_resources(memory_bytes: int) -> None:
     limits = [(resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_CORE, 0)]
     if sys.platform == "linux":
@@ -223,30 +215,6 @@ def _limit_cpu(seconds: float) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     if hard == resource.RLIM_INFINITY or soft < hard:
         resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
-
-
-def _receive(requests: BinaryIO, pending: queue.SimpleQueue[dict[str, Any]]) -> None:
-    """Pass on requests; end the process, in the middle of a file too, when the parent is gone."""
-    while (message := _read_message(requests)) is not None:
-        pending.put(message)
-    os._exit(0)
-
-
-def _read_message(requests: BinaryIO) -> dict[str, Any] | None:
-    head = requests.read(LENGTH.size)
-    if len(head) < LENGTH.size:
-        return None
-    (length,) = LENGTH.unpack(head)
-    body = requests.read(length)
-    return decode_message(body) if len(body) == length else None
-
-
-def _send(answers: BinaryIO, message: dict[str, Any]) -> None:
-    try:
-        answers.write(encode_message(message))
-        answers.flush()
-    except BrokenPipeError:
-        os._exit(0)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -18,7 +18,8 @@ from indexer.database import Database
 from indexer.documents import Chunk, Document
 from indexer.errors import CollectionBusyError, StorageError
 from indexer.stores import lexical, reading, writing
-from indexer.stores.base import DocumentRecord, IndexFault, Scored, StoredChunk
+from indexer.stores.base import IndexFault, Scored, StoredChunk
+from indexer.stores.content import ContentStore
 from indexer.stores.index_types import DEFAULT_INDEX_TYPE, IndexType, index_type_named
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ __all__ = ["FaissStore"]
 logger = logging.getLogger(__name__)
 
 
-class FaissStore:
+class FaissStore(ContentStore):
     """A ``VectorStore`` in a collection's directory. Safe to share between threads and processes.
 
     Closing it leaves database and archive open: they are the collection's.
@@ -58,10 +59,9 @@ class FaissStore:
         archive: VectorArchive,
         index_type: str | IndexType = DEFAULT_INDEX_TYPE,
     ) -> None:
+        super().__init__(database, archive)
         self._kind = index_type_named(index_type) if isinstance(index_type, str) else index_type
         self._index_directory = index_directory
-        self._database = database
-        self._archive = archive
         self._opened: DenseIndex | None = None
         self._opening = threading.Lock()
         self._has_written = False
@@ -190,31 +190,6 @@ class FaissStore:
         """Return the chunks with their documents' records; unknown ids are left out."""
         with self._database.read() as connection:
             return reading.load_chunks(connection, chunk_ids)
-
-    def documents(
-        self, *, where: Where | None = None, offset: int = 0, limit: int | None = None
-    ) -> list[DocumentRecord]:
-        """Return records ordered by source."""
-        with self._database.read() as connection:
-            return reading.load_records(connection, where, offset=offset, limit=limit)
-
-    def document(self, document_id: str) -> Document | None:
-        """Return a document with its text, or None when there is no such id."""
-        with self._database.read() as connection:
-            return reading.load_document(connection, document_id)
-
-    def chunks(self, document_id: str) -> list[Chunk]:
-        """Return a document's chunks in the order of the text; none for an unknown id."""
-        with self._database.read() as connection:
-            return reading.load_chunks_of_document(connection, document_id)
-
-    def scroll(
-        self, *, batch_size: int = 1024
-    ) -> Iterator[tuple[list[StoredChunk], NDArray[np.float32]]]:
-        """Yield every chunk of one state of the collection with its (N, D) vectors, in batches."""
-        with self._database.read(committed=True) as connection:
-            for chunks, rows in reading.scroll_chunks(connection, batch_size=batch_size):
-                yield chunks, self._archive.read(rows)
 
     def check_index(self, *, sample: int = 64) -> list[IndexFault]:
         """See ``VectorStore.check_index``; checksums prove every vector, so none is sampled."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from indexer.archive import VectorArchive, check_vectors
@@ -19,7 +19,8 @@ from indexer.database import Database
 from indexer.documents import Chunk, Document
 from indexer.errors import IndexerError
 from indexer.stores import reading, writing
-from indexer.stores.base import DocumentRecord, IndexFault, Scored, StoredChunk
+from indexer.stores.base import IndexFault, Scored, StoredChunk
+from indexer.stores.content import ContentStore
 from indexer.stores.qdrant.bm25 import Weighed
 from indexer.stores.qdrant.comparison import compare
 from indexer.stores.qdrant.connection import Connection
@@ -57,7 +58,7 @@ _GRAPH_POLL_S = 1.0
 logger = logging.getLogger(__name__)
 
 
-class QdrantStore:
+class QdrantStore(ContentStore):
     """A ``VectorStore`` over a collection's content. Safe to share between threads.
 
     Closing it leaves database and archive open: they are the collection's. Several processes may
@@ -82,9 +83,8 @@ class QdrantStore:
         config: CollectionConfig | None = None,
         title: str = "",
     ) -> None:
+        super().__init__(database, archive)
         self.name = name
-        self._database = database
-        self._archive = archive
         self._connection = Connection(settings)
         self._pusher = Pusher(
             self._connection, name, database, archive, config=config, title=title or name
@@ -194,31 +194,6 @@ class QdrantStore:
     def get(self, chunk_ids: Sequence[str]) -> dict[str, StoredChunk]:
         """Return the chunks with their documents' records; unknown ids are left out."""
         return self._reader.get(chunk_ids) if self._catch_up() else {}
-
-    def documents(
-        self, *, where: Where | None = None, offset: int = 0, limit: int | None = None
-    ) -> list[DocumentRecord]:
-        """Return records ordered by source."""
-        with self._database.read() as connection:
-            return reading.load_records(connection, where, offset=offset, limit=limit)
-
-    def document(self, document_id: str) -> Document | None:
-        """Return a document with its text, or None when there is no such id."""
-        with self._database.read() as connection:
-            return reading.load_document(connection, document_id)
-
-    def chunks(self, document_id: str) -> list[Chunk]:
-        """Return a document's chunks in the order of the text; none for an unknown id."""
-        with self._database.read() as connection:
-            return reading.load_chunks_of_document(connection, document_id)
-
-    def scroll(
-        self, *, batch_size: int = 1024
-    ) -> Iterator[tuple[list[StoredChunk], NDArray[np.float32]]]:
-        """Yield every chunk of one state of the collection with its (N, D) vectors, in batches."""
-        with self._database.read(committed=True) as connection:
-            for chunks, rows in reading.scroll_chunks(connection, batch_size=batch_size):
-                yield chunks, self._archive.read(rows)
 
     def check_index(self, *, sample: int = 64) -> list[IndexFault]:
         """See ``VectorStore.check_index``; Qdrant keeps no checksums, so points are sampled."""

@@ -1,0 +1,58 @@
+"""The half of a store that answers from a collection's content, whatever index searches it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from indexer.archive import VectorArchive
+from indexer.database import Database
+from indexer.documents import Chunk, Document
+from indexer.stores import reading
+from indexer.stores.base import DocumentRecord, StoredChunk
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from indexer.filters import Where
+
+__all__ = ["ContentStore"]
+
+
+class ContentStore:
+    """What stores with the content at hand have in common.
+
+    Args:
+        database: the content's database.
+        archive: the content's vectors.
+    """
+
+    def __init__(self, database: Database, archive: VectorArchive) -> None:
+        self._database = database
+        self._archive = archive
+
+    def documents(
+        self, *, where: Where | None = None, offset: int = 0, limit: int | None = None
+    ) -> list[DocumentRecord]:
+        """Return records ordered by source."""
+        with self._database.read() as connection:
+            return reading.load_records(connection, where, offset=offset, limit=limit)
+
+    def document(self, document_id: str) -> Document | None:
+        """Return a document with its text, or None when there is no such id."""
+        with self._database.read() as connection:
+            return reading.load_document(connection, document_id)
+
+    def chunks(self, document_id: str) -> list[Chunk]:
+        """Return a document's chunks in the order of the text; none for an unknown id."""
+        with self._database.read() as connection:
+            return reading.load_chunks_of_document(connection, document_id)
+
+    def scroll(
+        self, *, batch_size: int = 1024
+    ) -> Iterator[tuple[list[StoredChunk], NDArray[np.float32]]]:
+        """Yield every chunk of one state of the collection with its (N, D) vectors, in batches."""
+        with self._database.read(committed=True) as connection:
+            for chunks, rows in reading.scroll_chunks(connection, batch_size=batch_size):
+                yield chunks, self._archive.read(rows)
