@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -63,7 +63,10 @@ class WatchOptions:
     def __post_init__(self) -> None:
         for name in ("settle_s", "longest_wait_s", "rescan_s"):
             if not getattr(self, name) > 0:
-                raise UsageError(f"{name} is {getattr(self, name)}; expected more than 0 seconds")
+                raise UsageError(
+                    f"{name.removesuffix('_s').replace('_', ' ')} is {getattr(self, name):g}; "
+                    "expected more than 0 seconds"
+                )
 
 
 class WatchListener(Protocol):
@@ -89,7 +92,8 @@ class FolderWatch:
         collection: kept in step.
         paths: files and folders, all of which must exist now. One that goes away later is waited
             for, and nothing of it is removed meanwhile.
-        embedder: loads the collection's model; called once.
+        embedder: loads a model by its name; called again when the collection was rebuilt by
+            another model.
         options: how.
         home: the program's own directory, which is never entered.
         listener: told what happens.
@@ -104,7 +108,7 @@ class FolderWatch:
         collection: Collection,
         paths: Sequence[Path],
         *,
-        embedder: Callable[[], DocumentEmbedder],
+        embedder: Callable[[str], DocumentEmbedder],
         options: WatchOptions,
         home: Path | None = None,
         listener: WatchListener,
@@ -114,6 +118,7 @@ class FolderWatch:
         self._paths = [path.resolve() for path in paths]
         self._embedder = embedder
         self._loaded: DocumentEmbedder | None = None
+        self._loaded_for: Mapping[str, object] = {}
         self._options = options
         self._home = home or collection.home
         self._listener = listener
@@ -136,7 +141,7 @@ class FolderWatch:
 
         Raises:
             CollectionNotFoundError: the collection was deleted.
-            StaleCollectionError: its model is not what it was.
+            StaleCollectionError: its model is not what made its vectors.
         """
         try:
             while not self._should_stop():
@@ -277,8 +282,15 @@ class FolderWatch:
         return self._rescan_at == 0.0
 
     def _load(self) -> DocumentEmbedder:
-        if self._loaded is None:
-            self._loaded = self._embedder()
+        """Return the model that made the live generation; a rebuild may have changed it."""
+        config = self._collection.config
+        made_by = config.fingerprint.model
+        if self._loaded is None or made_by != self._loaded_for:
+            if self._loaded is not None:
+                self._loaded = None  # its memory is free before the next one is loaded
+                self._say(f"{self._collection.name!r} was rebuilt with the model {config.model}")
+            self._loaded = self._embedder(config.model)
+            self._loaded_for = made_by
         return self._loaded
 
     def _postpone(self, cause: str) -> None:

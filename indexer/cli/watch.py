@@ -38,6 +38,7 @@ from indexer.cli.terminal import Terminal, one_line
 from indexer.wording import count_text
 
 if TYPE_CHECKING:
+    from indexer.embedding import DocumentEmbedder
     from indexer.index_report import FileOutcome, IndexProgress, IndexReport
 
 __all__ = ["EPILOG", "watch"]
@@ -136,10 +137,15 @@ def watch(  # noqa: PLR0913 - each argument is a flag of the command
         open_target(session, loaded) as target,
         ExitStack() as stack,
     ):
+
+        def load(model: str) -> DocumentEmbedder:
+            stack.close()  # the processes of the model before, if there are any
+            return document_embedder(model, settings, several, stack)()
+
         FolderWatch(
             target,
             paths,
-            embedder=document_embedder(target.config.model, settings, several, stack),
+            embedder=load,
             options=options,
             home=settings.home,
             listener=_Narrator(session.terminal),

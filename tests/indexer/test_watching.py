@@ -13,6 +13,8 @@ import pytest
 from indexer.errors import CollectionNotFoundError, UsageError
 from indexer.index_report import FileOutcome, IndexOptions, IndexProgress, IndexReport
 from indexer.library import Library
+from indexer.reindexing.request import IndexWish, ReindexRequest
+from indexer.reindexing.run import reindex
 from indexer.watching import FolderWatch, WatchOptions
 from indexer.write_lock import WriteLock
 from tests.indexer.fake_model import FakeEmbedder, FakeModel, write_tokenizer
@@ -23,11 +25,13 @@ class Watching:
 
     def __init__(self, tmp_path: Path) -> None:
         self.model = FakeModel(write_tokenizer(tmp_path))
-        self.library = Library(tmp_path / "home", resolve=lambda name: self.model)
+        self.models = {"fake": self.model}
+        self.library = Library(tmp_path / "home", resolve=lambda name: self.models[name])
         self.library.create("docs", model=self.model).close()
         self.folder = tmp_path / "files"
         self.folder.mkdir()
         self.embedder = FakeEmbedder(self.model)
+        self.loaded: list[str] = []
         self.messages: list[str] = []
         self.outcomes: list[FileOutcome] = []
         self.reports: list[IndexReport] = []
@@ -67,13 +71,17 @@ class Watching:
                 FolderWatch(
                     collection,
                     paths,
-                    embedder=lambda: self.embedder,
+                    embedder=self.load,
                     options=options,
                     listener=self,
                     should_stop=self._stop.is_set,
                 ).run()
         except BaseException as error:
             self.error = error
+
+    def load(self, name: str) -> FakeEmbedder:
+        self.loaded.append(name)
+        return self.embedder if name == "fake" else FakeEmbedder(self.models[name])
 
     def end(self) -> None:
         self._stop.set()
@@ -230,6 +238,32 @@ def test_failures_are_survived(watching: Watching, monkeypatch: pytest.MonkeyPat
     watching.wait(lambda: watching.outcomes[-1].change == "removed")
 
 
+def test_after_a_rebuild_with_another_model_it_goes_on_with_that(watching: Watching) -> None:
+    watching.models["other"] = FakeModel(
+        watching.model.tokenizer_file, name="other", weights="4567", default_steps=2
+    )
+    watching.start()
+    watching.write("a.md", "# A\n\nWords.")
+    watching.wait(lambda: watching.found() == {"a.md"})
+    with watching.library.open("docs") as collection:
+        report = reindex(
+            collection,
+            ReindexRequest(wish=IndexWish(), model="other"),
+            embedder=lambda name: FakeEmbedder(watching.models[name]),
+            resolve=lambda name: watching.models[name],
+        )
+    assert report.outcome == "done"
+    watching.write("b.md", "# B\n\nOther words.")
+    watching.wait(lambda: watching.found() == {"a.md", "b.md"})
+    watching.write("c.md", "# C\n\nMore words.")
+    watching.wait(lambda: watching.found() == {"a.md", "b.md", "c.md"})
+    assert watching.loaded == ["fake", "other"]
+    assert [line for line in watching.messages if "'docs' was rebuilt with the model other" in line]
+    with watching.library.open("docs") as collection:
+        assert collection.config.model == "other"
+        assert {row.state for row in collection.ledger.rows()} == {"ready"}
+
+
 def test_a_system_that_reports_nothing_is_made_up_for(
     watching: Watching, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -259,10 +293,10 @@ def test_what_does_not_exist_is_refused_at_once(watching: Watching) -> None:
         FolderWatch(
             docs,
             [watching.folder / "gone"],
-            embedder=lambda: watching.embedder,
+            embedder=lambda name: watching.embedder,
             options=WatchOptions(IndexOptions()),
             listener=watching,
             should_stop=lambda: True,
         )
-    with pytest.raises(UsageError, match="settle_s"):
+    with pytest.raises(UsageError, match="settle is 0;"):
         WatchOptions(IndexOptions(), settle_s=0)
