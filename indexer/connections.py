@@ -158,7 +158,9 @@ def _check_sqlite(connection: sqlite3.Connection) -> None:
     try:
         connection.execute("SELECT fts5_source_id(), count(*) FROM json_each('[]')")
         lacking = sqlite3.sqlite_version_info < _OLDEST_SQLITE
-    except sqlite3.OperationalError:
+    except sqlite3.OperationalError as error:
+        if (getattr(error, "sqlite_errorname", "") or "") != "SQLITE_ERROR":
+            raise  # of the file: it cannot be read or may not be
         lacking = True
     if lacking:
         oldest = ".".join(map(str, _OLDEST_SQLITE))

@@ -19,7 +19,7 @@ from indexer.connections import connect, sqlite_errors, wal_file
 from indexer.errors import IndexerError, StorageError
 from indexer.seal import break_seal, read_seal, set_seal
 
-__all__ = ["Database", "connect"]
+__all__ = ["Database", "connect", "is_writable"]
 
 _SEALING_TIMEOUT_MS = 200  # a closing program waits no longer for others' searches to end
 
@@ -40,7 +40,7 @@ class Database:
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
-        self.read_only = read_only or (path.exists() and not _is_writable(path))
+        self.read_only = read_only or (path.exists() and not is_writable(path))
         self._idle: deque[sqlite3.Connection] = deque()
         self._stamp: tuple[int, int, int] | None = None
         self._file: tuple[int, int] | None = None
@@ -245,5 +245,6 @@ def _savepoint(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("RELEASE joined")
 
 
-def _is_writable(path: Path) -> bool:
+def is_writable(path: Path) -> bool:
+    """Return whether this user may write a database and what SQLite keeps beside it."""
     return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)

@@ -60,8 +60,8 @@ class Generation:
         if not path.is_file():
             name = collection.name
             raise StorageError(
-                f"{path} is missing, so collection {name!r} cannot be used; restore it from "
-                f"a backup, or run `gircse collections delete {name}` and index again"
+                f"{path} is missing, so collection {name!r} cannot be used; "
+                f"`gircse verify {name}` tells what to do"
             )
         self.database = Database(path)
         self.ledger = Ledger(self.database)

@@ -50,7 +50,7 @@ def list_collections(context: typer.Context, format: FormatOption = "text") -> N
                     f"{summary.documents:,}",
                     f"{summary.chunks:,}",
                     size_text(summary.size_bytes),
-                    time_text(summary.modified_at),
+                    time_text(summary.modified_at) if summary.modified_at else "",
                     "" if summary.steps is None else str(summary.steps),
                     summary.model,
                 )
@@ -134,8 +134,7 @@ def roll_back_collection(context: typer.Context, name: NameArgument) -> None:
     from indexer.rollback import roll_back
 
     session = session_of(context)
-    with session.library(session.load()).open(name) as target:
-        report = roll_back(target)
+    report = roll_back(session.library(session.load()).directory(name))
     session.terminal.line(
         f"{name!r} is back at generation {report.live.number} ({report.live.index} index in"
         f" {report.live.store}); generation {report.previous.number} is kept as the previous one."

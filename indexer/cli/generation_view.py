@@ -62,6 +62,11 @@ def defaults_text(defaults: SearchDefaults) -> str:
 def rollback_notes(report: RollbackReport, name: str) -> list[str]:
     """Return what a rollback leaves out of sight, and how to bring it in."""
     notes = []
+    if report.problem:
+        notes.append(
+            f"What came in or changed since the rebuild is not in it, nor can it be told:"
+            f" {report.problem}. Read it again: gircse index PATH -c {name}"
+        )
     if report.missing:
         notes.append(
             f"Not in it: {count_text(report.missing, 'document')} that came in or changed since."

@@ -104,12 +104,10 @@ def restore(
     from indexer.transfer.snapshots import restore_snapshot
 
     session = session_of(context)
-    with (
-        session.open(collection) as target,
-        Stage(session.terminal, f"restoring {name}") as stage,
-    ):
+    directory = session.library(session.load()).directory(collection)
+    with Stage(session.terminal, f"restoring {name}") as stage:
         record = restore_snapshot(
-            target, name, on_part=lambda done, of: stage.tell_bytes("copying", done, of)
+            directory, name, on_part=lambda done, of: stage.tell_bytes("copying", done, of)
         )
     if format == "json":
         write_json({"collection": collection, "snapshot": name, "generation": record.number})

@@ -31,7 +31,8 @@ EPILOG = epilog(
         "--repair makes anew what is derived (the indexes), copies what is sound of a damaged"
         " database or file of vectors into a new one, and queues documents that suffered, so that"
         " the next gircse index reads them again. What was damaged is kept under another name.",
-        "Exit codes: 0 all is sound; 1 something is damaged; 2 wrong usage.",
+        "Exit codes: 0 all is sound; 1 something is damaged, or could not be examined; 2 wrong"
+        " usage.",
     ],
 )
 
@@ -75,11 +76,17 @@ def _print(session: Session, report: Report, mended: Repair | None) -> None:
         terminal.line(("mended", "green"), "   ", one_line(done))
     for problem in report.problems:
         terminal.line(
-            ("damaged", "bold red"), "  ", (problem.file, "bold"), "  ", one_line(problem.what)
+            ("unclear", "yellow") if problem.part == "access" else ("damaged", "bold red"),
+            "  ",
+            (problem.file, "bold"),
+            "  ",
+            one_line(problem.what),
         )
         terminal.line("         → ", one_line(problem.remedy))
     for remark in report.remarks:
         terminal.note(one_line(remark))
     looked_at = ", ".join(f"{count:,} {what}" for what, count in report.counts.items() if count)
     verdict = ("sound", "green") if report.is_sound else ("not sound", "bold red")
+    if not report.is_sound and not report.is_damaged:
+        verdict = ("sound as far as it could be examined", "yellow")
     terminal.line((report.name, "bold"), " is ", verdict, f" ({looked_at}; {report.seconds:.1f} s)")

@@ -218,7 +218,22 @@ def _is_held(path: Path) -> bool:
         lock.acquire()
     except Timeout:
         return True
-    except (OSError, NotImplementedError):
+    except NotImplementedError:
         return False
+    except OSError:
+        return _is_held_by_whom_it_belongs_to(path)
     lock.release()
+    return False
+
+
+def _is_held_by_whom_it_belongs_to(path: Path) -> bool:
+    """Ask as somebody who may read the folder only, and cannot take the lock to see."""
+    with suppress(ImportError, OSError):
+        import fcntl
+
+        with path.open("rb") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
     return False

@@ -106,7 +106,9 @@ class IndexPair:
         if not token:
             return None
         stamp = self._file.stamp()
-        if stamp is None or (stamp.token, stamp.change) != (token, change):
+        if stamp is None:
+            raise UnusableIndexError("there is none, or none that can be read")
+        if (stamp.token, stamp.change) != (token, change):
             raise UnusableIndexError("it belongs to another state of the database")
         if stamp.index_type != self._kind.name or stamp.built_as not in (self._kind.name, "flat"):
             raise UnusableIndexError(
@@ -132,7 +134,8 @@ class IndexPair:
             return IndexFault(str(damage[0]), damage[1])  # what is to vouch for the index
         stamp = self._file.stamp()
         if stamp is None or stamp.token != token:
-            what = "it belongs to another state of the content, and is built anew when next used"
+            why = "there is none" if stamp is None else "it belongs to another state of the content"
+            what = f"{why}; it is built anew when next used"
             return IndexFault(str(self.path), what, is_damage=False)
         return None if damage is None else IndexFault(str(damage[0]), damage[1])
 

@@ -76,15 +76,16 @@ def create_snapshot(
 
 
 def restore_snapshot(
-    collection: Collection, name: str, *, on_part: OnPart = lambda done, of: None
+    directory: Path, name: str, *, on_part: OnPart = lambda done, of: None
 ) -> GenerationRecord:
     """Make a snapshot's content the live generation; what was live becomes the previous one.
 
     The snapshot stays. Searches move over with their next query, in one step. What was searched on
-    a server is searched here from then on, until ``gircse reindex`` moves it there again.
+    a server is searched here from then on, until ``gircse reindex`` moves it there again. The live
+    generation may be damaged, even beyond being opened: this is a way out.
 
     Args:
-        collection: of which.
+        directory: the collection's directory.
         name: the snapshot.
         on_part: told how far the copy of the database is.
 
@@ -96,20 +97,20 @@ def restore_snapshot(
         CollectionBusyError: another process is writing to the collection, or rebuilds it.
         StorageError: the snapshot is damaged, or the disk full; what was live stays live.
     """
-    snapshot, folder = find_snapshot(collection.directory, name)
+    snapshot, folder = find_snapshot(directory, name)
     kept = snapshot.generation
     if kept is None:
         raise StorageError(f"{snapshot.problem}; restore another snapshot, and delete this one")
-    with adopting(collection.directory, f"restoring snapshot {name}") as number:
+    with adopting(directory, f"restoring snapshot {name}") as number:
         record = replace(kept, number=number, content=f"content-{number}")
         if kept.store != "faiss":  # what a server has belongs to the generation that was
             record = replace(record, store="faiss", index=DEFAULT_INDEX_TYPE, measured=None, why="")
-        content = record.content_directory(collection.directory)
+        content = record.content_directory(directory)
         copy_content(folder, content, read_settings(folder, folder), on_part=on_part)
-        link_index(folder / INDEX_FOLDER, record.index_directory(collection.directory))
+        link_index(folder / INDEX_FOLDER, record.index_directory(directory))
         with closing(Database(content / DATABASE_FILE)) as database:
             rename_index(database, kept, record)
-        return adopt(collection.directory, record)
+        return adopt(directory, record)
 
 
 def delete_snapshot(directory: Path, name: str) -> None:

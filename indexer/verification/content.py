@@ -14,7 +14,7 @@ from pathlib import Path
 from indexer.archive import VectorArchive
 from indexer.collection_config import CONFIG_FILE, DATABASE_FILE, SETTINGS_FILE
 from indexer.connections import tidy
-from indexer.database import Database
+from indexer.database import Database, is_writable
 from indexer.errors import FormatVersionError, IndexerError
 from indexer.verification.database_file import check_bytes, check_log, check_structure, reading
 from indexer.verification.documents import check_documents
@@ -37,6 +37,7 @@ def check_content(
     dim: int,
     words: bool,
     at_rest: bool = False,
+    way_out: str = "",
     on_progress: OnProgress = lambda what, done, total: None,
 ) -> None:
     """Note everything that is wrong with a content.
@@ -47,6 +48,7 @@ def check_content(
         dim: width D of its vectors; 0 where that is not known.
         words: compare the index of words too, which keeps others from writing meanwhile.
         at_rest: nobody ever writes to it, and this is not to either: it is a snapshot's.
+        way_out: what to do where its database is gone, if that is special.
         on_progress: told where it is.
     """
     known = len(findings.problems)
@@ -56,15 +58,14 @@ def check_content(
     on_progress(f"bytes of {name}", 0, 0)
     findings.counts["files checked"] += 1
     if not path.is_file():
-        remedy = "restore a snapshot or a backup, or index again into another collection"
-        findings.add("database", path, "it is missing", remedy)
+        findings.add("database", path, "it is missing", way_out)
         return
     is_as_sealed = check_bytes(findings, path)
     if not check_log(findings, path):
         return  # SQLite would shorten the log by opening the database
     try:
         # One that is damaged is looked at only: bringing it up to date could damage it further.
-        read_only = at_rest or is_as_sealed is False
+        read_only = at_rest or is_as_sealed is False or not is_writable(path)
         _Examination(findings, path, on_progress, read_only=read_only).run(dim)
         if words and is_as_sealed is not False:
             on_progress(f"words of {name}", 0, 0)

@@ -18,7 +18,7 @@ from indexer.documents import chunk_id, document_id, text_hash
 from indexer.stores.digests import content_digest, record_digest
 from indexer.verification.findings import Findings
 
-__all__ = ["AlteredDocument", "altered_documents", "check_documents", "id_of_source"]
+__all__ = ["LOST", "AlteredDocument", "altered_documents", "check_documents", "id_of_source"]
 
 _DOCUMENTS = (
     "SELECT d.key, d.chunks, d.content_sha256, d.record_sha256, t.text, t.sections, "
@@ -33,10 +33,13 @@ _CHUNKS = (
 )
 _WAITING = "SELECT document_id FROM files WHERE state = 'queued' AND sha256 IS NULL"
 _REMEDY = (
-    "they are queued to be read again: run `gircse index` on their folders; those whose files are "
+    "they are queued to be read again: run `gircse index FOLDER -c {name}`; those whose files are "
     "gone for good, remove with `gircse documents delete`"
 )
 _MOST_NAMED = 3
+
+LOST = b"lost"
+"""How the name of a vector begins that a repair could not read, and that no text has."""
 
 _Row = tuple[Any, ...]
 
@@ -78,7 +81,7 @@ def check_documents(
     for (reason, is_waiting), found in sources.items():
         more = f" and {len(found) - _MOST_NAMED:,} more" if len(found) > _MOST_NAMED else ""
         what = f"{', '.join(found[:_MOST_NAMED])}{more}: {reason}"
-        remedy = _REMEDY if is_waiting else ""
+        remedy = _REMEDY.format(name=findings.name) if is_waiting else ""
         findings.add("documents", path, what, remedy, documents=tuple(found))
     totals = "SELECT count(*), count(content_sha256) FROM documents"
     total, with_checksum = connection.execute(totals).fetchone()
@@ -133,6 +136,8 @@ def _fault(
         return f"it has {len(chunks)} passages of {count}"
     if not all(_is_of_text(chunk, identity, text) for chunk in chunks):
         return "a passage is not the text at its place in the document"
+    if any(_has_lost_vector(chunk) for chunk in chunks):
+        return "the vector of a passage was lost"
     if not all(_is_of_vector(chunk) for chunk in chunks):
         return "the vector of a passage was made from another text"
     if content is None:
@@ -151,6 +156,10 @@ def _is_of_text(chunk: _Row, document: str, text: str) -> bool:
     if text[start:end] != words:
         return False
     return bool(identity == chunk_id(document, start, end, words))  # the document's is sound
+
+
+def _has_lost_vector(chunk: _Row) -> bool:
+    return isinstance(chunk[0], bytes) and chunk[0].startswith(LOST)
 
 
 def _is_of_vector(chunk: _Row) -> bool:

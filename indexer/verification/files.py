@@ -38,6 +38,9 @@ def check_json(findings: Findings, path: Path, part: Part, *, remedy: str = "") 
         content = path.read_bytes()
         values = read_sealed(path)
         has_seal = "sha256" in json.loads(content)
+    except FileNotFoundError:
+        findings.add(part, path, "it is missing", "restore the file from a backup")
+        return False
     except OSError as error:
         findings.add(part, path, f"cannot be read: {error.strerror}", remedy)
         return False
@@ -77,6 +80,6 @@ def note_strays(findings: Findings, known: Iterable[Path]) -> None:
             continue
         if _ASIDE.fullmatch(path.name):
             findings.remarks.append(f"{findings.file(path)} was set aside as damaged; delete it")
-        elif not any(stray in path.parents for stray in kept):
+        else:
             findings.remarks.append(f"{findings.file(path)} belongs to nothing; it is not searched")
-            kept.add(path)
+        kept.add(path)  # and with it what is below

@@ -14,9 +14,10 @@ __all__ = ["Findings", "Part", "Problem", "Report"]
 
 Part = Literal[
     "settings", "pointer", "database", "log", "documents", "ledger", "words", "vectors", "index",
-    "snapshot",
+    "snapshot", "access",
 ]  # fmt: skip
-"""What of a collection is damaged, which decides how it is mended."""
+"""What of a collection is damaged, which decides how it is mended; ``access`` stands for what could
+not be examined, and need not be damaged at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +71,13 @@ class Report:
 
     @property
     def is_sound(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether everything was examined, and nothing is wrong."""
         return not self.problems
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether something is wrong, rather than out of reach."""
+        return any(problem.part != "access" for problem in self.problems)
 
     def as_dict(self) -> dict[str, object]:
         """Return it as plain values for JSON."""

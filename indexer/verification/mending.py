@@ -16,6 +16,7 @@ from indexer.archive import ArchiveFile, DamagedRows, VectorArchive
 from indexer.database import Database
 from indexer.segments import NUMPY_TYPES, Segments, disk_errors, sync_folder
 from indexer.transfer.copying import link_or_copy, sync_file
+from indexer.verification.documents import LOST
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,7 +87,7 @@ def _retire(database: Database, rows: list[int]) -> None:
     with database.write() as connection:
         connection.executemany(
             "INSERT OR REPLACE INTO vectors (row, hash) VALUES (?, ?)",
-            [(row, b"lost" + row.to_bytes(8, "big")) for row in rows],
+            [(row, LOST + row.to_bytes(8, "big")) for row in rows],
         )
 
 

@@ -28,8 +28,9 @@ from indexer.verification.healing import heal
 from indexer.verification.mending import mend_vectors
 from indexer.verification.requeueing import add_digests, requeue_damaged
 from indexer.verification.salvage import salvage
-from indexer.verification.verifier import verify
+from indexer.verification.verifier import WAY_OUT, verify
 from indexer.verification.words import WORDS_DAMAGED
+from indexer.wording import count_text
 
 __all__ = ["Repair", "repair"]
 
@@ -63,9 +64,9 @@ def repair(directory: Path, *, on_progress: OnProgress = lambda what, done, tota
     before = verify(directory, on_progress=on_progress)
     mender = _Mender(directory, before, on_progress)
     mender.mend()
-    if not mender.done:
-        return Repair(before, (), before)
-    return Repair(before, tuple(mender.done), verify(directory, on_progress=on_progress))
+    after = verify(directory, on_progress=on_progress) if mender.done else before
+    still = tuple(_as_not_mended(problem) for problem in after.problems)
+    return Repair(before, tuple(mender.done), replace(after, problems=still))
 
 
 class _Mender:
@@ -100,8 +101,13 @@ class _Mender:
         used = {record.content for record in generations.all}
         for content in sorted({self._content(one) for one in self._problems} - {""}):
             problems = [one for one in self._problems if self._content(one) == content]
-            if content == live.content:
-                self._mend_live(live, problems, number)
+            path = self._directory / content / DATABASE_FILE
+            if content in used and all(one.file.endswith(seal_path(path).name) for one in problems):
+                _write_seal(path)
+                self.done.append(f"{problems[0].file}: written anew; the database itself is sound")
+            elif content == live.content:
+                if path.is_file():  # else nothing is left of its texts
+                    self._mend_live(live, problems, number)
             elif content in used:
                 self._keep_aside(content)
                 forget_previous(self._directory)
@@ -115,12 +121,7 @@ class _Mender:
 
     def _mend_live(self, live: GenerationRecord, problems: list[Problem], number: int) -> None:
         path = live.content_directory(self._directory) / DATABASE_FILE
-        if all(one.file.endswith(seal_path(path).name) for one in problems):
-            break_seal(path)
-            with closing(Database(path)) as database:
-                database.seal()
-            self.done.append(f"{problems[0].file}: written anew; the database itself is sound")
-        elif any(_needs_new_content(one) for one in problems):
+        if any(_needs_new_content(one) for one in problems):
             self._renew(live, number)
         else:
             if any(one.part == "words" for one in problems):
@@ -161,21 +162,28 @@ class _Mender:
             count = requeue_damaged(database)
         if count:
             self.done.append(
-                f"{count:,} documents wait to be read again: run `gircse index` on their folders"
+                f"{count_text(count, 'document')} to be read again: run `gircse index FOLDER -c "
+                f"{self._directory.name}`"
             )
 
     def _complete_checksums(self) -> None:
         """Give a checksum to sound documents of before there were any."""
         live = read_generations(self._directory).live
-        with closing(Database(live.content_directory(self._directory) / DATABASE_FILE)) as database:
+        path = live.content_directory(self._directory) / DATABASE_FILE
+        if not path.is_file():
+            return
+        with closing(Database(path)) as database:
             count = add_digests(database)
         if count:
-            self.done.append(f"{count:,} documents got a checksum")
+            self.done.append(f"{count_text(count, 'document')} got a checksum")
 
     def _mend_indexes(self) -> None:
         for record in read_generations(self._directory).all:
             if self._has_bad_index(record):
                 self._on_progress(f"index of generation {record.number}", 0, 0)
+                folder = record.index_directory(self._directory)
+                with disk_errors(folder, needed=0):
+                    folder.mkdir(exist_ok=True)
                 with closing(Generation(self._directory, record)) as generation:
                     generation.store.rebuild_index()
                 self.done.append(f"generation {record.number}: its index was built anew")
@@ -190,7 +198,7 @@ class _Mender:
 
     def _content(self, problem: Problem) -> str:
         """Return the folder of the content that a problem is about; empty when it is of none."""
-        if problem.part in ("settings", "pointer", "index", "snapshot"):
+        if problem.part in ("settings", "pointer", "index", "snapshot", "access"):
             return ""
         first, _, rest = problem.file.partition("/")
         return first if rest and first != "vectors" else ROOT_CONTENT
@@ -207,6 +215,19 @@ class _Mender:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 link_or_copy(path, target)
         return aside
+
+
+def _as_not_mended(problem: Problem) -> Problem:
+    """Return a problem that is left with a remedy that is not to repair once more."""
+    if "--repair" not in problem.remedy:
+        return problem
+    return replace(problem, remedy=f"it could not be mended: {WAY_OUT}")
+
+
+def _write_seal(path: Path) -> None:
+    break_seal(path)
+    with closing(Database(path)) as database:
+        database.seal()
 
 
 def _needs_new_content(problem: Problem) -> bool:

@@ -16,7 +16,7 @@ from pathlib import Path
 from indexer.canary import probe
 from indexer.collection_config import CONFIG_FILE, read_settings
 from indexer.distributed import SHARDS_FOLDER
-from indexer.errors import CollectionBusyError, IndexerError
+from indexer.errors import CollectionBusyError, IndexerError, StoreUnreachableError
 from indexer.generation import Generation
 from indexer.generation_record import ROOT_CONTENT, GenerationRecord, Generations
 from indexer.generations import POINTER_FILE, read_generations
@@ -29,12 +29,15 @@ from indexer.verification.files import check_json, contents_of, note_strays
 from indexer.verification.findings import Findings, Report
 from indexer.write_lock import WriteLock
 
-__all__ = ["verify"]
+__all__ = ["WAY_OUT", "verify"]
 
 _FROM_BACKUP = (
     "run `gircse verify {name} --repair`, which can undo one altered byte; else restore the file "
     "from a backup"
 )
+
+WAY_OUT = "restore a snapshot or a backup, or index again into another collection"
+"""What to do where no repair helps."""
 
 _OF_FORMAT_1 = (
     *("settings.json", "vectors", "collection.db", "collection.seal.json"),
@@ -109,7 +112,8 @@ class _Verification:
             # Of a rebuild that was stopped the note is written last: what lacks it is not gone on
             # with. Without a pointer nothing tells which content is live, and all are examined.
             if content in used or not used or (directory / content / DRAFT_NOTE).exists():
-                self._check_content(content, is_draft=content not in used)
+                way_out = _way_out(generations, content, self._findings.name)
+                self._check_content(content, is_draft=content not in used, way_out=way_out)
         for record in () if generations is None else generations.all:
             self._check_index(record)
         for folder in self._snapshots():
@@ -125,7 +129,7 @@ class _Verification:
                 self._findings.add("pointer", path, str(error))
             return None
 
-    def _check_content(self, content: str, *, is_draft: bool) -> None:
+    def _check_content(self, content: str, *, is_draft: bool, way_out: str) -> None:
         folder = self._directory / content
         known = len(self._findings.problems)
         if is_draft and (folder / DRAFT_NOTE).exists():
@@ -139,6 +143,7 @@ class _Verification:
             folder,
             dim=dim,
             words=self._is_still and not is_draft,
+            way_out=way_out,
             on_progress=self._on_progress,
         )
         if len(self._findings.problems) > known:
@@ -148,6 +153,9 @@ class _Verification:
         folder = record.index_directory(self._directory)
         self._on_progress(f"index of generation {record.number}", 0, 0)
         self._findings.counts["files checked"] += 1
+        if not folder.is_dir():
+            self._findings.add("index", folder, "it is missing")
+            return
         if (folder / PLACE_FILE).exists():
             check_json(self._findings, folder / PLACE_FILE, "settings")
         if record.content in self._damaged or self._findings.has("settings"):
@@ -156,6 +164,9 @@ class _Verification:
         try:
             with closing(Generation(self._directory, record)) as generation:
                 self._check_opened(generation)
+        except (CollectionBusyError, StoreUnreachableError) as error:
+            again = f"then run `gircse verify {self._findings.name}` again"
+            self._findings.add("access", folder, str(error), again)
         except (IndexerError, sqlite3.Error, UnicodeDecodeError) as error:
             self._findings.add("index", folder, str(error))
 
@@ -207,3 +218,14 @@ class _Verification:
                 yield record.index_directory(directory)
             if record.content == ROOT_CONTENT or not record.number:
                 yield from (directory / name for name in _OF_FORMAT_1)
+
+
+def _way_out(generations: Generations | None, content: str, name: str) -> str:
+    """Return what to do where the database of a content is gone; empty where a repair helps."""
+    if generations is not None and content != generations.live.content:
+        return ""
+    previous = None if generations is None else generations.previous
+    if previous is None or previous.content == content:
+        return WAY_OUT
+    back = f"return to generation {previous.number} with `gircse collections rollback {name}`"
+    return f"{back}, {WAY_OUT}"

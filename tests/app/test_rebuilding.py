@@ -51,7 +51,7 @@ def test_a_search_finds_what_was_rebuilt(
     assert (after.result.steps, after.result.generation) == (2, 2)
     assert not is_outdated(searched, after)
     with Library(filled_home).open("default") as collection:
-        roll_back(collection)
+        roll_back(collection.directory)
     assert is_outdated(searched, after)
     assert ask(searched, QUERY).hits == before.hits
 
@@ -87,6 +87,6 @@ def test_files_that_are_added_go_to_the_generation_that_is_live(
     assert found.result.generation == 2
     with Library(filled_home).open("default") as collection:
         assert len(collection.store.documents()) == len(FEW) + 1
-        report = roll_back(collection)
+        report = roll_back(collection.directory)
         assert report.missing == 1
         assert len(collection.store.documents()) == len(FEW)

@@ -30,7 +30,7 @@ def change(collection: Collection, choice: random.Random) -> None:
     elif kind == "content" or read_generations(collection.directory).previous is None:
         swap(collection, draft_content(collection, choice.randint(0, MAX_EDITION)))
     else:
-        roll_back(collection)
+        roll_back(collection.directory)
 
 
 def say(line: str) -> None:

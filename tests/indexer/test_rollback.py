@@ -42,17 +42,17 @@ def best(collection, text):
 
 def test_there_must_be_a_previous_generation(collection):
     with pytest.raises(UsageError, match="no previous generation"):
-        roll_back(collection)
+        roll_back(collection.directory)
 
 
 def test_a_rollback_goes_back_and_forth(collection):
     move_to_edition(collection, 4)
-    report = roll_back(collection)
+    report = roll_back(collection.directory)
     assert (report.live.number, report.previous.number) == (1, 2)
     assert (report.missing, report.surplus) == (DOCUMENTS, 0)  # all have other content there
     assert collection.config.steps == 0
     check_sound(collection)
-    assert roll_back(collection).live.number == 2
+    assert roll_back(collection.directory).live.number == 2
     assert collection.config.steps == 4
     check_sound(collection)
 
@@ -64,7 +64,7 @@ def test_an_index_over_the_same_content_is_brought_up_to_date_first(collection):
         collection.delete_documents([identity])
         add_document(live, 70, edition=0)
         live.store.flush()
-    report = roll_back(collection)
+    report = roll_back(collection.directory)
     assert (report.live.number, report.missing, report.surplus) == (1, 0, 0)
     assert best(collection, passage(70, 1, 0)) == pytest.approx(1.0, abs=1e-5)
     assert best(collection, passage(0, 1, 0)) < 0.99
@@ -79,7 +79,7 @@ def test_another_content_is_as_it_was_and_the_report_says_what_that_leaves_out(c
         collection.delete_documents([live.store.documents()[0].id])
         add_document(live, 70, edition=0)
         add_document(live, 5, edition=3)
-    report = roll_back(collection)
+    report = roll_back(collection.directory)
     assert (report.missing, report.surplus) == (2, 1)
 
 
@@ -87,7 +87,7 @@ def test_a_lost_index_is_built_anew_from_the_vectors(collection, caplog):
     swap(collection, draft_index(collection))
     for path in (collection.directory / "index-1").iterdir():
         path.unlink()
-    assert roll_back(collection).live.number == 1
+    assert roll_back(collection.directory).live.number == 1
     check_sound(collection)
 
 
@@ -103,7 +103,7 @@ def test_a_damaged_previous_generation_is_not_returned_to(collection, damage, me
     move_to_edition(collection, 4)
     damage(collection.directory)
     with pytest.raises(StorageError, match=message):
-        roll_back(collection)
+        roll_back(collection.directory)
     assert read_generations(collection.directory).live.number == 2
     check_sound(collection)
 
@@ -115,7 +115,7 @@ def test_a_rollback_waits_for_nobody(collection):
         other.write_lock("indexing"),
         pytest.raises(CollectionBusyError, match=r"this process \(indexing"),
     ):
-        roll_back(collection)
+        roll_back(collection.directory)
 
 
 def test_a_probe_counts_and_samples(collection):

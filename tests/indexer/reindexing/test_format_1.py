@@ -51,7 +51,7 @@ def test_an_index_over_the_first_layout_is_a_generation_of_its_own(old):
     with library.open("old") as collection:
         assert texts(collection) == before
         assert collection.ledger.rows() == ledger
-        roll_back(collection)
+        roll_back(collection.directory)
         assert texts(collection) == before
 
 

@@ -55,7 +55,7 @@ def test_every_type_is_built_measured_and_searched(large: Bench):
                 break
         assert verify(large.directory).problems == ()
     with large.open() as collection:  # each over the same content: the previous one holds
-        roll_back(collection)
+        roll_back(collection.directory)
     assert live(large).index == list(INDEX_TYPES)[-2]
 
 
@@ -132,7 +132,7 @@ class TestQdrant:
         assert self.search(bench) == after
         assert bench.asked == []
         with bench.open() as collection:
-            roll_back(collection)
+            roll_back(collection.directory)
         assert live(bench).store == "qdrant"
         assert self.search(bench) == after
         assert verify(bench.directory).problems == ()

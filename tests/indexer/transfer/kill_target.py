@@ -30,9 +30,9 @@ def main() -> None:
             if operation == "snapshot":
                 create_snapshot(collection, "second")
             elif operation == "restore":
-                restore_snapshot(collection, "first")
+                restore_snapshot(collection.directory, "first")
             elif operation == "rollback":
-                roll_back(collection)
+                roll_back(collection.directory)
             elif operation == "export":
                 export_collection(collection, home / "out.zip", overwrite=True)
 

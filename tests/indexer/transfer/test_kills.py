@@ -25,7 +25,7 @@ def origin(tmp_path_factory) -> Place:
     with place.library.open("docs") as collection:
         export_collection(collection, place.folder / "docs.zip")
         create_snapshot(collection, "first")
-        restore_snapshot(collection, "first")
+        restore_snapshot(collection.directory, "first")
     (place.files / "new.md").write_text("A new paper about things. " * 40)
     return place
 

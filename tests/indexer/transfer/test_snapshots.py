@@ -49,7 +49,7 @@ def test_a_restored_snapshot_is_what_it_was(place):
     assert after != before
 
     with place.library.open("docs") as collection:
-        record = restore_snapshot(collection, "first")
+        record = restore_snapshot(collection.directory, "first")
         assert collection.store.dim == 16
     assert record.number == 2
     assert hits(place) == before
@@ -58,7 +58,7 @@ def test_a_restored_snapshot_is_what_it_was(place):
     assert report.remarks == ()
 
     with place.library.open("docs") as collection:
-        roll_back(collection)
+        roll_back(collection.directory)
     assert hits(place) == after
     assert verify(place.directory).is_sound
 
@@ -66,13 +66,13 @@ def test_a_restored_snapshot_is_what_it_was(place):
 def test_indexing_goes_on_in_a_restored_snapshot(place):
     with place.library.open("docs") as collection:
         create_snapshot(collection, "first")
-        restore_snapshot(collection, "first")
+        restore_snapshot(collection.directory, "first")
     (place.files / "new.md").write_text("A new paper about things.")
     report = place.index()
     assert (report.new, report.unchanged) == (1, 6)
     assert "new.md" in sources(place)
     with place.library.open("docs") as collection:  # what the snapshot shares is not changed by it
-        restore_snapshot(collection, "first")
+        restore_snapshot(collection.directory, "first")
     assert "new.md" not in sources(place)
     assert verify(place.directory).is_sound
 
@@ -106,7 +106,7 @@ def test_without_links_everything_is_copied(place, monkeypatch):
     before = hits(place)
     with place.library.open("docs") as collection:
         create_snapshot(collection, "copied")
-        restore_snapshot(collection, "copied")
+        restore_snapshot(collection.directory, "copied")
     assert hits(place) == before
     assert verify(place.directory).is_sound
 
@@ -126,7 +126,7 @@ def test_snapshots_taken_while_others_write_are_whole(place):
     counts = []
     for name in names[:3]:
         with place.library.open("docs") as collection:
-            restore_snapshot(collection, name)
+            restore_snapshot(collection.directory, name)
             counts.append(len(collection.ledger.rows()))
         report = verify(place.directory)
         assert report.is_sound, report.problems
@@ -149,7 +149,7 @@ def test_a_damaged_snapshot_is_named_and_not_restored(place):
         place.library.open("docs") as collection,
         pytest.raises(StorageError, match=r"00002\.npy.*nothing was changed"),
     ):
-        restore_snapshot(collection, "first")
+        restore_snapshot(collection.directory, "first")
     assert hits(place) == before
     assert sorted(path.name for path in place.directory.glob("content-*")) == ["content-1"]
 
@@ -166,14 +166,14 @@ def test_names_and_deletion(place):
             with pytest.raises(UsageError, match="cannot be a snapshot's name"):
                 create_snapshot(collection, name)
         with pytest.raises(UsageError, match="no snapshot 'three'; there are: one, two"):
-            restore_snapshot(collection, "three")
+            restore_snapshot(collection.directory, "three")
         delete_snapshot(collection.directory, "one")
         assert [one.name for one in list_snapshots(collection.directory)] == ["two"]
         (place.directory / "snapshots" / "two" / "snapshot.json").write_text("{}")
         (damaged,) = list_snapshots(collection.directory)
         assert "cannot be read" in damaged.problem
         with pytest.raises(StorageError, match="delete this one"):
-            restore_snapshot(collection, "two")
+            restore_snapshot(collection.directory, "two")
         delete_snapshot(collection.directory, "two")
     assert list((place.directory / "snapshots").iterdir()) == []
 
@@ -186,7 +186,7 @@ def test_restoring_waits_for_nobody(place):
         def restore() -> None:
             with place.library.open("docs") as other:
                 try:
-                    restore_snapshot(other, "one")
+                    restore_snapshot(other.directory, "one")
                 except CollectionBusyError as error:
                     refused.append(str(error))
 

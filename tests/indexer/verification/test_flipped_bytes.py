@@ -55,7 +55,7 @@ def test_so_is_one_in_a_snapshot_or_in_the_previous_generation(place, tmp_path, 
     copy = place.copy(tmp_path)
     with copy.library.open("docs") as collection:
         create_snapshot(collection, "first")
-        restore_snapshot(collection, "first")
+        restore_snapshot(collection.directory, "first")
     choice = random.Random(seed)
     files = [path for path in sorted(copy.directory.rglob("*")) if path.is_file()]
     others = ("snapshots/", "content-1/", "index-1/")

@@ -66,7 +66,7 @@ def test_an_old_collection_is_moved(library, tmp_path):
     with library.open(NAME) as collection:
         create_snapshot(collection, "first")
         export_collection(collection, tmp_path / "old.zip")
-        restore_snapshot(collection, "first")
+        restore_snapshot(collection.directory, "first")
     assert texts(library) == before
     assert verify(library.directory(NAME)).is_sound
     import_collection(library, tmp_path / "old.zip", name="copy")

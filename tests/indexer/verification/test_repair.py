@@ -3,13 +3,14 @@
 import json
 import os
 import random
+import shutil
 import sqlite3
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from indexer.errors import CollectionBusyError
+from indexer.errors import CollectionBusyError, StorageError
 from indexer.rollback import roll_back
 from indexer.transfer.snapshots import create_snapshot, restore_snapshot
 from indexer.verification.repair import Repair, repair
@@ -80,6 +81,56 @@ def test_the_index_is_built_anew(place, original):
 
 
 @pytest.mark.parametrize("name", ["collection.json", "generations.json", "content-1/settings.json"])
+def test_a_missing_small_file_is_told_with_what_helps(place, name):
+    (place.directory / name).unlink()
+    done = repair(place.directory)
+    assert done.done == ()
+    (problem,) = [one for one in done.after.problems if one.file == name]
+    assert (problem.what, problem.remedy) == ("it is missing", "restore the file from a backup")
+
+
+def test_a_missing_folder_of_an_index_is_made_anew(place, original):
+    shutil.rmtree(place.directory / "index-1")
+    (problem,) = verify(place.directory).problems
+    assert (problem.file, problem.what) == ("index-1", "it is missing")
+    assert hits(place) == hits(original)  # searched all the same
+    done = mended(place, original)
+    assert done.after.is_sound
+    assert (place.directory / "index-1" / "index.faiss").exists()
+
+
+def test_where_the_database_is_gone_a_snapshot_helps(place, original):
+    with place.library.open("docs") as collection:
+        create_snapshot(collection, "one")
+    (place.directory / "content-1" / "collection.db").unlink()
+    (problem,) = verify(place.directory).problems
+    assert problem.remedy.startswith("restore a snapshot")
+    done = repair(place.directory)
+    assert (done.done, [one.what for one in done.after.problems]) == ((), ["it is missing"])
+    with pytest.raises(StorageError, match=r"collection\.db is missing.*`gircse verify docs`"):
+        place.library.open("docs")
+    restore_snapshot(place.directory, "one")
+    assert hits(place) == hits(original)
+    assert repair(place.directory).after.is_sound
+
+
+def test_where_the_database_is_gone_the_previous_generation_helps(place, original):
+    with place.library.open("docs") as collection:
+        create_snapshot(collection, "one")
+    restore_snapshot(place.directory, "one")
+    (place.directory / "content-2" / "collection.db").unlink()
+    (problem,) = verify(place.directory).problems
+    assert "generation 1 with `gircse collections rollback docs`" in problem.remedy
+    report = roll_back(place.directory)
+    assert (report.live.number, report.missing, report.surplus) == (1, 0, 0)
+    assert "collection.db is missing" in report.problem
+    assert hits(place) == hits(original)
+    with pytest.raises(StorageError, match=r"collection\.db is missing"):
+        roll_back(place.directory)
+    assert repair(place.directory).after.is_sound
+
+
+@pytest.mark.parametrize("name", ["collection.json", "generations.json", "content-1/settings.json"])
 def test_one_altered_byte_of_a_small_file_is_put_right(place, original, name):
     path = place.directory / name
     clean = path.read_bytes()
@@ -103,6 +154,29 @@ def test_a_damaged_seal_is_written_anew(place, original):
     flip(place.directory / "content-1" / "collection.seal.json", 30)
     assert mended(place, original).after.is_sound
     assert not (place.directory / "content-2").exists()
+
+
+def test_so_is_that_of_the_previous_generation(place):
+    with place.library.open("docs") as collection:
+        create_snapshot(collection, "one")
+    restore_snapshot(place.directory, "one")
+    flip(place.directory / "content-1" / "collection.seal.json", 30)
+    done = repair(place.directory)
+    assert done.after.is_sound
+    assert done.done == (
+        "content-1/collection.seal.json: written anew; the database itself is sound",
+    )
+    assert roll_back(place.directory).live.number == 1
+
+
+def test_what_was_set_aside_is_named_once(place):
+    with place.library.open("docs") as collection:
+        create_snapshot(collection, "one")
+    restore_snapshot(place.directory, "one")
+    flip(place.directory / "content-1" / "collection.db", 9000)
+    assert repair(place.directory).after.remarks == (
+        "content-1.damaged-1 was set aside as damaged; delete it",
+    )
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -218,7 +292,7 @@ def test_a_damaged_log_loses_no_more_than_it_must(place, original):
 def test_a_damaged_previous_generation_is_dropped(place, original):
     with place.library.open("docs") as collection:
         create_snapshot(collection, "one")
-        restore_snapshot(collection, "one")
+        restore_snapshot(collection.directory, "one")
     flip(place.directory / "content-1" / "collection.db", 9000)
     done = repair(place.directory)
     assert done.after.is_sound, done.after.problems
@@ -231,11 +305,11 @@ def test_a_damaged_previous_generation_is_dropped(place, original):
 def test_a_sound_previous_generation_outlives_a_repair(place):
     with place.library.open("docs") as collection:
         create_snapshot(collection, "one")
-        restore_snapshot(collection, "one")
+        restore_snapshot(collection.directory, "one")
     flip(place.directory / "content-2" / "collection.db", 9000)
     repair(place.directory)
     with place.library.open("docs") as collection:
-        roll_back(collection)
+        roll_back(collection.directory)
     assert verify(place.directory).is_sound
 
 
