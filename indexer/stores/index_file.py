@@ -132,6 +132,17 @@ class IndexFile:
             return self.path, f"cannot be read: {error.strerror}"
         return None if is_whole else (self.path, "its bytes are not those that were written")
 
+    def fits(self) -> bool:
+        """Return whether both files are there and belong together.
+
+        A file that the system shows as the one that was written is not summed again.
+        """
+        try:
+            stamp = IndexStamp.read(self._stamp_path)
+            return stamp.is_of(self.path.stat()) or _sha256(self.path) == stamp.sha256
+        except (OSError, ValueError, TypeError, KeyError):
+            return False
+
     def load(self, stamp: IndexStamp, *, dim: int, may_change: bool = False) -> FaissObject:
         """Return the index.
 

@@ -20,12 +20,14 @@ from indexer.generations import GenerationRecord, next_number, publish, sweep
 from indexer.reindexing.drafts import find_draft
 from indexer.reindexing.rebuild_note import RebuildRight
 from indexer.segments import disk_errors
+from indexer.stores.index_file import IndexFile
 from indexer.transfer.copying import link_or_copy
 from indexer.write_lock import WriteLock
 
 __all__ = ["adopt", "adopting", "link_index", "rename_index"]
 
 _INDEX_FILES = ("index.faiss", "index.json")
+_LOOKS, _PAUSE_S = 10, 0.05
 
 
 @contextmanager
@@ -84,16 +86,30 @@ def adopt(
 def link_index(source: Path, target: Path) -> None:
     """Give a new folder the index files of another, which are replaced but never changed.
 
-    A pair that is being replaced meanwhile does not fit together, and is built anew when used.
+    One that does not fit together, even after others had time to replace all of it, is left out:
+    it is built anew when used.
 
     Raises:
         StorageError: the disk is full or cannot be written.
     """
     with disk_errors(target, needed=0):
         target.mkdir(exist_ok=True)
-        for name in _INDEX_FILES:
-            if (source / name).exists():
-                link_or_copy(source / name, target / name)
+        for _ in range(_LOOKS):
+            try:
+                for name in _INDEX_FILES:
+                    link_or_copy(source / name, target / name)
+            except FileNotFoundError:  # none was written yet
+                break
+            if IndexFile(target).fits():
+                return
+            _forget_index(target)
+            time.sleep(_PAUSE_S)
+        _forget_index(target)
+
+
+def _forget_index(folder: Path) -> None:
+    for name in _INDEX_FILES:
+        (folder / name).unlink(missing_ok=True)
 
 
 def rename_index(database: Database, old: GenerationRecord, new: GenerationRecord) -> None:

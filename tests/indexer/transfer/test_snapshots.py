@@ -111,6 +111,26 @@ def test_without_links_everything_is_copied(place, monkeypatch):
     assert verify(place.directory).is_sound
 
 
+def test_an_index_that_is_just_being_replaced_is_left_out_rather_than_kept_in_halves(place):
+    index = place.directory / "index-1"
+    whole = (index / "index.json").read_bytes()
+    with place.library.open("docs") as collection:
+        place.index_into(collection)
+        (place.files / "new.md").write_text("# New\n\nOne more.")
+        place.index_into(collection)
+        assert (index / "index.json").read_bytes() != whole
+        current = (index / "index.json").read_bytes()
+        (index / "index.json").write_bytes(whole)  # as between the two steps of replacing a pair
+        create_snapshot(collection, "between")
+        assert not list((place.directory / "snapshots" / "between" / "index").iterdir())
+        (index / "index.json").write_bytes(current)
+        create_snapshot(collection, "after")
+    assert len(list((place.directory / "snapshots" / "after" / "index").iterdir())) == 2
+    assert verify(place.directory).is_sound
+    restore_snapshot(place.directory, "between")
+    assert verify(place.directory).is_sound
+
+
 def test_snapshots_taken_while_others_write_are_whole(place):
     for number in range(6, 40):
         (place.files / f"{number:03}.md").write_text(f"# Paper {number}\n\nAbout {number}. " * 40)
