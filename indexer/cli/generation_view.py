@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from indexer.errors import IndexerError
-from indexer.wording import count_text, size_text, time_text
+from indexer.wording import count_text, milliseconds_text, size_text, time_text
 
 if TYPE_CHECKING:
     from indexer.generations import GenerationRecord
@@ -24,6 +23,9 @@ __all__ = [
 ]
 
 
+_MEASURED = ("recall_at_10", "median_ms", "p95_ms")
+
+
 def generation_as_dict(directory: Path, record: GenerationRecord) -> dict[str, object]:
     """Return a generation of the collection in a directory as plain values for JSON."""
     return {**record.as_dict(), **_made_with(directory, record)}
@@ -38,7 +40,8 @@ def generation_facts(directory: Path, record: GenerationRecord, *, label: str) -
         f"{label}.store": record.store,
         f"{label}.index": record.index,
         f"{label}.why": record.why,
-        f"{label}.measured": measured_text(record.measured or {}),
+        f"{label}.measured": measured_text(record)
+        or f"not yet: gircse reindex {directory.name} measures the index that it builds",
         **{f"{label}.{name}": str(value) for name, value in with_what.items()},
     }
     return {name: text for name, text in facts.items() if text}
@@ -80,11 +83,32 @@ def rollback_notes(report: RollbackReport, name: str) -> list[str]:
     return notes
 
 
-def measured_text(measured: Mapping[str, object]) -> str:
-    """Return what was measured of a generation after it was built."""
-    return ", ".join(
-        f"{name.replace('_', ' ')} {_figure(name, value)}" for name, value in measured.items()
-    )
+def measured_text(record: GenerationRecord) -> str:
+    """Return what was measured of a generation after it was built; empty where nothing was."""
+    figures = record.measured or {}
+    recall, median_ms, p95_ms = (figures.get(name) for name in _MEASURED)
+    parts = []
+    if isinstance(recall, float):
+        parts.append(f"recall@10 {recall:.3f} against exact search")
+    if isinstance(median_ms, float) and isinstance(p95_ms, float):
+        parts.append(
+            f"{milliseconds_text(median_ms)} a search at the median, {milliseconds_text(p95_ms)} "
+            "at 95 %"
+        )
+    if isinstance(size := figures.get("size_bytes"), int):
+        parts.append(size_text(size))
+    text = ", ".join(parts)
+    counts = [
+        count_text(count, noun)
+        for name, noun in (("queries", "sample"), ("vectors", "vector"))
+        if isinstance(count := figures.get(name), int)
+    ]
+    if counts:
+        text += f" ({', '.join(counts)})"
+    built_as = figures.get("index_type", record.index)
+    if built_as != record.index:
+        text += f"; built as {built_as}, for so few are searched faster and exactly so"
+    return text
 
 
 def _made_with(directory: Path, record: GenerationRecord) -> dict[str, object]:
@@ -94,10 +118,4 @@ def _made_with(directory: Path, record: GenerationRecord) -> dict[str, object]:
         settings = read_settings(directory, record.content_directory(directory))
     except IndexerError as error:  # of the previous generation: the live one was opened before
         return {"problem": str(error)}
-    return {"model": settings.model, "steps": settings.steps}
-
-
-def _figure(name: str, value: object) -> str:
-    if name.endswith("_bytes") and isinstance(value, int):
-        return size_text(value)
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return {"model": settings.model, "steps": settings.steps, "vectors": settings.vectors}

@@ -29,6 +29,7 @@ def reindex_as_dict(report: ReindexReport, *, collection: str) -> dict[str, obje
         "steps": plan.settings.steps,
         "before": report.before.as_dict(),
         "after": None if report.after is None else report.after.as_dict(),
+        "chosen": None if report.chosen is None else report.chosen.as_dict(),
         "needed_bytes": report.needed_bytes,
         "documents": report.documents,
         "chunks": report.chunks,
@@ -70,6 +71,7 @@ def note_as_dict(note: RebuildNote) -> dict[str, object]:
         "seconds_left": note.seconds_left,
         "message": note.message,
         "log": note.log,
+        "keeps_work": note.keeps_work,
     }
 
 
@@ -83,7 +85,11 @@ def note_text(note: RebuildNote, *, collection: str) -> str:
         said = ", ".join(part for part in parts if part)
         return f"being rebuilt by process {note.pid}: {note.purpose}; {said or 'beginning'}{log}"
     when = f"begun {time_text(note.started_at)}"
-    ways = f"go on with: gircse reindex {collection}; give it up with: --cancel"
+    ways = (
+        f"go on with: gircse reindex {collection}; give it up with: --cancel"
+        if note.keeps_work
+        else f"nothing of it is left; forget it with: gircse reindex {collection} --cancel"
+    )
     if note.state == "failed":
         return f"a rebuild ({note.purpose}, {when}) failed: {note.message}{log}; {ways}"
     return (
@@ -106,11 +112,13 @@ def _print_plan(terminal: Terminal, report: ReindexReport) -> None:
         terminal.line(f"Would build an index over the stored vectors of {chunks}, with no model.")
     if plan.discards is not None:
         terminal.line(f"Would throw away the unfinished rebuild in {plan.discards}.")
-    wish = plan.wish
-    store, index = wish.store or report.before.store, wish.index or "as it is"
+    chosen, before = report.chosen, report.before
+    assert chosen is not None
     terminal.line(
-        f"Index: {index}, in {store}; now: {report.before.index}, in {report.before.store}"
+        f"Index: {chosen.index}, in {chosen.store}; now: {before.index}, in {before.store}"
     )
+    if chosen.why:
+        terminal.line(f"  {chosen.why}")
     terminal.line(f"Needs about {size_text(report.needed_bytes)} more on the disk.")
 
 
@@ -123,7 +131,7 @@ def _print_done(terminal: Terminal, report: ReindexReport, collection: str) -> N
     if after.why:
         terminal.line(f"Index: {after.index}: {after.why}")
     if after.measured:
-        terminal.line(f"Measured: {measured_text(after.measured)}")
+        terminal.line(f"Measured: {measured_text(after)}")
     terminal.line(
         f"{collection!r} is at generation {after.number} now: {count_text(report.chunks, 'chunk')}"
         f" of {count_text(report.documents, 'document')}, {after.index} index in {after.store},"

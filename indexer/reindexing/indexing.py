@@ -5,7 +5,7 @@ No model is asked: an index is made from the stored vectors alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -35,7 +35,7 @@ def choose_index(
         count: how many chunks there are.
         dim: width D of their vectors.
     """
-    from indexer.stores.index_choice import DEFAULT_BUDGET_MS, choose_index
+    from indexer.stores.index_choice import choose_index
 
     store = wish.store or live.store
     if store == "qdrant":
@@ -44,17 +44,20 @@ def choose_index(
     index = wish.index or kept
     if index != AUTO:
         return replace(record, store=store, index=index)
-    budget_ms = wish.budget_ms
-    if budget_ms is None and wish.budget_mb is None:
-        budget_ms = DEFAULT_BUDGET_MS
-    choice = choose_index(count, dim, budget_ms, wish.budget_mb)
+    choice = choose_index(count, dim, wish.budget_ms, wish.budget_mb)
     return replace(record, store=store, index=choice.index_type, why=choice.why)
 
 
 def build_index(
-    generation: Generation, *, watch: Stopwatch, should_stop: Callable[[], bool]
+    generation: Generation, wish: IndexWish, *, watch: Stopwatch, should_stop: Callable[[], bool]
 ) -> GenerationRecord | None:
     """Build and measure; return the record with what was measured, None when stopped.
+
+    Args:
+        generation: with store and index type decided.
+        wish: what was wanted; where a type was chosen, ``why`` also says whether it does.
+        watch: told how far it is.
+        should_stop: asked now and then.
 
     Raises:
         StorageError: the disk is full, or what was built is not sound.
@@ -69,7 +72,20 @@ def build_index(
     if not is_built or should_stop():
         return None
     watch.enter("measuring")
-    return replace(generation.record, measured=measured(generation))
+    figures = measured(generation)
+    why = generation.record.why
+    if why:
+        why = f"{why}. {_judged(figures, wish)}"
+    return replace(generation.record, measured=figures, why=why)
+
+
+def _judged(figures: Mapping[str, object], wish: IndexWish) -> str:
+    from indexer.stores.index_choice import judged
+
+    median_ms, size_bytes = figures["median_ms"], figures["size_bytes"]
+    assert isinstance(median_ms, float)
+    assert isinstance(size_bytes, int)
+    return judged(median_ms, size_bytes, wish.budget_ms, wish.budget_mb)
 
 
 def _make_folder(generation: Generation) -> None:

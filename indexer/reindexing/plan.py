@@ -15,6 +15,7 @@ from indexer.embedder import ModelError
 from indexer.errors import UsageError
 from indexer.reindexing.drafts import Draft, find_draft
 from indexer.reindexing.request import IndexWish, ReindexRequest
+from indexer.stores.opening import check_configured
 
 if TYPE_CHECKING:
     from indexer.embedder import ModelInfo
@@ -79,6 +80,7 @@ def make_plan(
     Raises:
         UsageError: the request makes no sense for this model or collection.
         ModelError: the model is not on this machine.
+        StorageError: the settings do not say where the store is.
     """
     present = live.config.settings
     draft = find_draft(directory)
@@ -99,12 +101,14 @@ def make_plan(
     resumed = draft
     if draft is None or not changes or _changes(draft.settings, wanted):
         resumed = None
+    wish = request.wish if resumed is None else request.wish.or_else(resumed.wish)
+    check_configured(wish.store or live.record.store)
     return ReindexPlan(
         settings=wanted,
         changes=tuple(changes),
         cuts_anew=_cuts_anew(present, wanted),
         shares_vectors=_shares_vectors(present, wanted),
-        wish=request.wish if resumed is None else request.wish.or_else(resumed.wish),
+        wish=wish,
         draft=resumed,
         discards=draft.content if draft is not None and resumed is None else None,
         notes=tuple(notes),

@@ -26,6 +26,7 @@ State = Literal["running", "stopped", "failed"]
 _LOCK, _NOTE, _CANCEL = "reindex.lock", "reindex.json", "reindex.cancel"
 _PATIENCE_S = 1.0  # others take the lock for a moment to see whether somebody has it
 _WRITE_S = 1.0
+_BEGINNING = "beginning"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class RebuildNote:
         seconds_left: as far as can be told.
         message: why it failed; empty otherwise.
         log: file with its output; empty where it has a terminal.
+        keeps_work: whether the next one goes on with what it has done.
     """
 
     state: State
@@ -55,6 +57,7 @@ class RebuildNote:
     seconds_left: float | None = None
     message: str = ""
     log: str = ""
+    keeps_work: bool = False
 
     @property
     def is_running(self) -> bool:
@@ -122,7 +125,8 @@ class RebuildRight:
     def hold(self, *, log: str = "") -> Iterator[None]:
         """Hold the right, and note what is being done.
 
-        What ends the block by an error is noted as failed.
+        What ends the block by an error is noted as failed; one that was refused before its purpose
+        was described leaves things as they were.
 
         Args:
             log: file with the output of this process; empty where it has a terminal.
@@ -132,16 +136,20 @@ class RebuildRight:
             StorageError: the lock file cannot be written.
         """
         lock = self._acquire()
+        earlier = self._kept()
         try:
             with suppress(FileNotFoundError):
                 (self._directory / _CANCEL).unlink()  # it was meant for somebody else
-            self._note = RebuildNote("running", os.getpid(), time.time(), "beginning", log=log)
+            self._note = RebuildNote("running", os.getpid(), time.time(), _BEGINNING, log=log)
             self._write()
             yield
             self._end()
         except BaseException as error:
-            message = str(error) or type(error).__name__
-            self._change(state="failed", message=message, seconds_left=None)
+            if self._note is None or self._note.purpose == _BEGINNING:
+                self._restore(earlier)
+            else:
+                message = str(error) or type(error).__name__
+                self._change(state="failed", message=message, seconds_left=None)
             raise
         finally:
             lock.release()
@@ -151,9 +159,9 @@ class RebuildRight:
         """Whether somebody asked this rebuild to give up."""
         return (self._directory / _CANCEL).exists()
 
-    def describe(self, purpose: str) -> None:
-        """Note what the rebuild changes, in words."""
-        self._change(purpose=purpose)
+    def describe(self, purpose: str, *, keeps_work: bool = False) -> None:
+        """Note what the rebuild changes, in words, and whether the next one goes on with it."""
+        self._change(purpose=purpose, keeps_work=keeps_work)
 
     def tell(self, progress: ReindexProgress) -> None:
         """Note how far it is, once a second at most."""
@@ -203,6 +211,19 @@ class RebuildRight:
         with suppress(OSError):  # the note is for onlookers; the rebuild does not depend on it
             draft.write_text(json.dumps(asdict(self._note)), encoding="utf-8")
             draft.replace(self._directory / _NOTE)
+
+    def _kept(self) -> bytes | None:
+        try:
+            return (self._directory / _NOTE).read_bytes()
+        except OSError:
+            return None
+
+    def _restore(self, earlier: bytes | None) -> None:
+        with suppress(OSError):
+            if earlier is None:
+                (self._directory / _NOTE).unlink()
+            else:
+                (self._directory / _NOTE).write_bytes(earlier)
 
     def _end(self) -> None:
         if self._note is not None and self._note.is_running:

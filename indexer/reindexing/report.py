@@ -28,6 +28,8 @@ class ReindexReport:
         chunks: chunks of the new generation; of the present one unless it is done.
         embedded: texts that the model read in this run.
         reused: texts whose vectors were taken from the present generation.
+        chosen: store and index that it would get, with the reason, as far as can be told from the
+            chunks of now; of a dry run only.
         seconds: what the run took.
         model_seconds: of these, spent in the model.
         needed_bytes: about how much it adds to the disk; of a dry run only.
@@ -42,6 +44,7 @@ class ReindexReport:
     chunks: int
     embedded: int = 0
     reused: int = 0
+    chosen: GenerationRecord | None = None
     seconds: float = 0.0
     model_seconds: float = 0.0
     needed_bytes: int = 0

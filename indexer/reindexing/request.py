@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 from indexer.errors import UsageError
-from indexer.stores.index_types import index_type_named
+from indexer.stores.index_types import INDEX_TYPES
 
 if TYPE_CHECKING:
     from indexer.chunking import ChunkingConfig
@@ -65,8 +65,11 @@ class IndexWish:
                     f"{flag} is for choosing an index type, and --index {self.index} has chosen; "
                     "leave one of them out"
                 )
-        if self.index not in (None, AUTO):
-            index_type_named(self.index)
+        if self.index not in (None, AUTO, *INDEX_TYPES):
+            raise UsageError(
+                f"there is no index type {self.index!r}; known: {', '.join(INDEX_TYPES)}; or "
+                f"{AUTO}, to choose by the number of vectors and the budgets"
+            )
         if self.index is None and any(value is not None for value in budgets.values()):
             object.__setattr__(self, "index", AUTO)
         if self.store == "qdrant" and self.index is not None:

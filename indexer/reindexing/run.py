@@ -56,6 +56,9 @@ def plan_reindex(
             plan=plan,
             before=live.record,
             after=None,
+            chosen=choose_index(
+                live.record, plan.wish, live.record, count=totals.chunks, dim=plan.settings.dim
+            ),
             documents=totals.documents,
             chunks=totals.chunks,
             needed_bytes=needed_bytes(collection.directory, live, plan),
@@ -106,7 +109,7 @@ def reindex(
 
     with right.hold(log=log), collection.using() as live:
         plan = make_plan(collection.directory, live, request, resolve=resolve)
-        right.describe(purpose_text(plan))
+        right.describe(purpose_text(plan), keeps_work=plan.makes_content)
         check_space(collection.directory, needed_bytes(collection.directory, live, plan))
         run = _Rebuild(
             collection,
@@ -224,7 +227,9 @@ class _Rebuild:
 
     def _index(self, record: GenerationRecord) -> None:
         with closing(self._open_chosen(record)) as built:
-            measured = build_index(built, watch=self._watch, should_stop=self._should_stop)
+            measured = build_index(
+                built, self._plan.wish, watch=self._watch, should_stop=self._should_stop
+            )
             if measured is None:
                 return
             swap = Swap(

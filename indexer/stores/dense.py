@@ -28,6 +28,7 @@ from indexer.stores.index_building import (
 )
 from indexer.stores.index_file import UnusableIndexError
 from indexer.stores.index_pair import IndexPair
+from indexer.stores.index_types import DEFAULT_INDEX_TYPE
 from indexer.stores.locks import SharedLock
 from indexer.stores.reading import current_change
 from indexer.stores.row_set import RowSet
@@ -111,6 +112,12 @@ class DenseIndex:
     def rows(self) -> RowSet:
         """What is searched; inside ``snapshot()`` only."""
         return self._current.rows
+
+    @property
+    def built_as(self) -> str:
+        """What the index was built as, by its type's name; inside ``snapshot()`` only."""
+        base = self._current.base
+        return DEFAULT_INDEX_TYPE if base is None else base.kind.name
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from indexer.errors import UsageError
 from indexer.stores.index_types import INDEX_TYPES, IndexType
 
-__all__ = ["DEFAULT_BUDGET_MS", "IndexChoice", "IndexEstimate", "choose_index", "estimate_index"]
+__all__ = [
+    "DEFAULT_BUDGET_MS",
+    "IndexChoice",
+    "IndexEstimate",
+    "choose_index",
+    "estimate_index",
+    "judged",
+]
 
 DEFAULT_BUDGET_MS = 50.0
 """A search that takes no longer is felt as immediate, the model's part included."""
@@ -106,13 +113,13 @@ def choose_index(
     for name, budget in (("--budget-ms", budget_ms), ("--budget-mb", budget_mb)):
         if budget is not None and not budget > 0:
             raise UsageError(f"{name} must be above 0, not {budget}")
+    budgets = _budgets_in_words(budget_ms, budget_mb)
     budget_ms = DEFAULT_BUDGET_MS if budget_ms is None else budget_ms
     # With fewer vectors than a type is for, it would be a flat index under another name.
     kinds = [kind for kind in INDEX_TYPES.values() if count >= kind.least_rows]
     estimates = [estimate_index(kind, count, dim) for kind in kinds]
     small = [one for one in estimates if budget_mb is None or one.size_mb <= budget_mb]
     fitting = [one for one in small if one.latency_ms <= budget_ms]
-    budgets = _budgets_in_words(budget_ms, budget_mb)
     vectors = f"{count:,} vectors of width {dim}"
     if fitting:
         chosen = fitting[0]
@@ -130,6 +137,26 @@ def choose_index(
     return IndexChoice(chosen.kind.name, f"{why}. These are estimates for a CPU")
 
 
+def judged(
+    median_ms: float, size_bytes: int, budget_ms: float | None, budget_mb: float | None
+) -> str:
+    """Return whether an index keeps within the budgets that it was chosen by, as measured.
+
+    Args:
+        median_ms: what a search takes.
+        size_bytes: what the index takes.
+        budget_ms: milliseconds that a search may take; None for ``DEFAULT_BUDGET_MS``.
+        budget_mb: 10**6 bytes that the index may take; None for any.
+    """
+    over = []
+    if median_ms > (DEFAULT_BUDGET_MS if budget_ms is None else budget_ms):
+        over.append(f"{_rounded(median_ms)} ms")
+    if budget_mb is not None and size_bytes / 1e6 > budget_mb:
+        over.append(f"{_rounded(size_bytes / 1e6)} MB")
+    verdict = f"takes {' and '.join(over)}, more than that" if over else "keeps within that"
+    return f"Measured, it {verdict}"
+
+
 def _in_words(estimate: IndexEstimate) -> str:
     return (
         f"{estimate.kind.name} (about {_rounded(estimate.latency_ms)} ms, "
@@ -137,8 +164,9 @@ def _in_words(estimate: IndexEstimate) -> str:
     )
 
 
-def _budgets_in_words(budget_ms: float, budget_mb: float | None) -> str:
-    return f"{budget_ms:g} ms" if budget_mb is None else f"{budget_ms:g} ms and {budget_mb:g} MB"
+def _budgets_in_words(budget_ms: float | None, budget_mb: float | None) -> str:
+    words = f"{DEFAULT_BUDGET_MS:g} ms (the default)" if budget_ms is None else f"{budget_ms:g} ms"
+    return words if budget_mb is None else f"{words} and {budget_mb:g} MB"
 
 
 def _rounded(number: float) -> str:

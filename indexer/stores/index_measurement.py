@@ -21,7 +21,7 @@ class IndexMeasurement:
     """What was measured.
 
     Args:
-        index_type: the index's type.
+        index_type: what it was built as: flat, where there are too few vectors for another type.
         vectors: how many it holds.
         queries: how many were asked, each a little off some stored vector.
         recall_at_10: share of the ten closest vectors that were found, from 0.0 to 1.0.
@@ -61,6 +61,7 @@ def measure_index(store: FaissStore, *, queries: int = 100, seed: int = 0) -> In
         rows = dense.rows
         asked = nearby_queries(dense.archive, rows, count=queries, seed=seed)
         found = dense.contenders(asked, top_k=10, rows=None)
+        built_as = dense.built_as
     exact = nearest_rows(dense.archive, rows, asked, top_k=10)
     milliseconds = []
     for query in asked:
@@ -69,7 +70,7 @@ def measure_index(store: FaissStore, *, queries: int = 100, seed: int = 0) -> In
         milliseconds.append(1000.0 * (time.perf_counter() - started))
     median, p95 = np.percentile(milliseconds, [50, 95]) if milliseconds else (0.0, 0.0)
     return IndexMeasurement(
-        index_type=store.index_type,
+        index_type=built_as,
         vectors=len(rows),
         queries=len(asked),
         recall_at_10=recall_at([one.rows for one in exact], found),

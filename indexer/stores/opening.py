@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from indexer.generations import GenerationRecord, Generations
     from indexer.stores.base import VectorStore
 
-__all__ = ["announce", "dispose", "open_store"]
+__all__ = ["announce", "check_configured", "dispose", "open_store"]
 
 
 def open_store(
@@ -43,6 +43,18 @@ def open_store(
         f"{index_directory} belongs to a store {record.store!r} that this program does not know; "
         "upgrade gircse-search, or make another index with `gircse reindex`"
     )
+
+
+def check_configured(store: str) -> None:
+    """Check that the settings say where a store is; asks nobody.
+
+    Raises:
+        StorageError: they do not.
+    """
+    if store == "qdrant":
+        from indexer.stores.qdrant.place import check_configured
+
+        check_configured()
 
 
 def announce(directory: Path, generations: Generations) -> None:

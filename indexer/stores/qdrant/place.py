@@ -26,7 +26,16 @@ if TYPE_CHECKING:
     from indexer.database import Database
     from indexer.stores.qdrant.settings import QdrantSettings
 
-__all__ = ["PLACE_FILE", "Place", "announce", "forget", "open_place", "read_place", "withdraw"]
+__all__ = [
+    "PLACE_FILE",
+    "Place",
+    "announce",
+    "check_configured",
+    "forget",
+    "open_place",
+    "read_place",
+    "withdraw",
+]
 
 PLACE_FILE = "qdrant.json"
 
@@ -63,6 +72,15 @@ def read_place(index_directory: Path) -> Place | None:
             f"{path} cannot be read ({error}); make another index, which embeds nothing again: "
             "gircse reindex COLLECTION --store qdrant"
         ) from error
+
+
+def check_configured() -> None:
+    """Check that the settings name a server or a folder.
+
+    Raises:
+        StorageError: they do not.
+    """
+    Connection(load().settings.qdrant)
 
 
 def open_place(index_directory: Path, database: Database, archive: VectorArchive) -> QdrantStore:

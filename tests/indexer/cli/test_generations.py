@@ -43,7 +43,15 @@ def test_both_generations_are_shown_with_what_was_measured_and_why(indexed, coll
         draft_index(collection),
         index="sqfp16",
         why="exact enough, half the memory",
-        measured={"recall_at_10": 0.99812, "p50_ms": 3.25, "size_bytes": 38_400_000},
+        measured={
+            "index_type": "sqfp16",
+            "vectors": 100_000,
+            "queries": 100,
+            "recall_at_10": 0.99812,
+            "median_ms": 3.25,
+            "p95_ms": 14.2,
+            "size_bytes": 38_400_000,
+        },
     )
     swap(collection, renamed(record, index="flat"))
     update(collection.directory, record)
@@ -60,7 +68,12 @@ def test_both_generations_are_shown_with_what_was_measured_and_why(indexed, coll
     assert said["live"].startswith("generation 2, made 20")
     assert said["live.index"] == "sqfp16"
     assert said["live.why"] == "exact enough, half the memory"
-    assert said["live.measured"] == "recall at 10 0.9981, p50 ms 3.25, size bytes 38.4 MB"
+    assert said["live.measured"] == (
+        "recall@10 0.998 against exact search, 3.2 ms a search at the median, 14 ms at 95 %,"
+        " 38.4 MB (100 samples, 100,000 vectors)"
+    )
+    assert said["live.vectors"] == "fp32"
+    assert said["previous.measured"].startswith("not yet: gircse reindex default measures")
     assert said["previous"].startswith("generation 1")
     assert said["searched with"] == "dense weight 0.7, 3 steps"
 

@@ -73,7 +73,8 @@ def test_a_dry_run_says_what_would_be_done(indexed: Gircse):
 
 
 REFUSED = [
-    (["--index", "octree"], "no index type 'octree'"),
+    (["--index", "octree"], "no index type 'octree'; known: flat, sqfp16, sq8, hnsw"),
+    (["--index", "octree"], "or auto, to choose"),
     (["--store", "oracle"], "no store 'oracle'"),
     (["--budget-ms", "0"], "--budget-ms is 0"),
     (["--index", "flat", "--budget-mb", "10"], "--index flat has chosen"),
@@ -96,6 +97,33 @@ def test_wrong_usage_is_refused_before_anything_is_done(indexed: Gircse):
             assert message in " ".join(result.stderr.split())
             after = sorted(path.name for path in directory(indexed).iterdir() if path.is_dir())
             assert after == before, flags
+    assert "rebuild" not in indexed.ok("status")  # what was refused was none
+
+
+def test_a_choice_explains_itself_before_and_after(indexed: Gircse):
+    planned = indexed.ok("reindex", "--index", "auto", "--dry-run")
+    assert "Index: flat, in faiss; now: flat, in faiss" in planned
+    assert "3 vectors of width" in planned
+    assert "keeps within 50 ms (the default)" in planned
+    done = indexed.ok("reindex", "--budget-mb", 0.001)
+    assert "nothing keeps within 50 ms (the default) and 0.001 MB; sq8 (about" in done
+    assert "Measured, it takes 0.0 MB, more than that" in done
+    assert "Measured: recall@10 1.000 against exact search" in done
+    assert "more than that" in indexed.ok("collections", "show", "default")
+
+
+def test_a_type_that_is_for_many_vectors_is_said_to_be_flat(indexed: Gircse):
+    assert "built as flat" in indexed.ok("reindex", "--index", "hnsw")
+    shown = indexed.json("collections", "show", "default")["live"]
+    assert (shown["index"], shown["measured"]["index_type"]) == ("hnsw", "flat")
+
+
+def test_a_store_that_is_nowhere_is_refused_before_anything_is_done(indexed: Gircse):
+    for more in ([], ["--dry-run"], ["--background"]):
+        result = indexed("reindex", "--store", "qdrant", *more)
+        assert result.exit_code == 1
+        assert "no Qdrant is configured" in result.stderr
+    assert indexed.json("status")["rebuild"] is None
 
 
 def test_an_unknown_collection_is_named(indexed: Gircse):

@@ -7,7 +7,9 @@ import threading
 import time
 
 import pytest
+from filelock import FileLock
 
+from indexer.cli.reindex_report import note_text
 from indexer.documents import embedding_text
 from indexer.errors import CollectionBusyError, CollectionNotFoundError, StorageError, UsageError
 from indexer.generations import read_generations, rollback
@@ -358,6 +360,8 @@ def test_searches_go_on_and_never_mix(bench: Bench, asked):
         thread.start()
     searched.acquire()
     report = bench.reindex(**asked)
+    while searched.acquire(blocking=False):  # searches of before the swap
+        pass
     for _ in range(12):
         searched.acquire()
     done.set()
@@ -399,6 +403,48 @@ def test_a_rollback_meanwhile_ends_the_rebuild(bench: Bench):
     assert bench.reindex().outcome == "done"
     assert len(bench.asked) == asked
     bench.check()
+
+
+def test_a_refused_request_leaves_the_note_of_a_stopped_rebuild(bench: Bench):
+    bench.reindex(steps=3, should_stop=stop_after(12))
+    stopped = read_note(bench.directory)
+    assert stopped.keeps_work
+    with pytest.raises(UsageError):
+        bench.reindex(steps=99)
+    assert read_note(bench.directory) == stopped
+
+
+def test_a_failed_index_keeps_no_work(bench: Bench, monkeypatch):
+    def fail(*arguments, **options):
+        raise StorageError("the disk is full")
+
+    monkeypatch.setattr("indexer.reindexing.run.build_index", fail)
+    with pytest.raises(StorageError):
+        bench.reindex()
+    note = read_note(bench.directory)
+    assert (note.state, note.keeps_work) == ("failed", False)
+    assert "nothing of it is left" in note_text(note, collection="docs")
+
+
+def test_whoever_may_only_read_sees_that_a_rebuild_runs(bench: Bench, monkeypatch):
+    class NoLock(FileLock):
+        def acquire(self, *arguments, **options):
+            raise PermissionError(13, "Permission denied")
+
+    def look(progress) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr("indexer.reindexing.rebuild_note.FileLock", NoLock)
+            seen.append(read_note(bench.directory).state)
+
+    seen: list[str] = []
+    bench.reindex(steps=2, on_progress=look)
+    assert set(seen) == {"running"}
+    bench.reindex(steps=3, should_stop=stop_after(12))
+    (bench.directory / "reindex.json").write_text(
+        (bench.directory / "reindex.json").read_text().replace('"stopped"', '"running"')
+    )
+    look(None)
+    assert seen[-1] == "stopped"  # nobody holds the lock any more
 
 
 def test_two_rebuilds_at_once_are_refused(bench: Bench):

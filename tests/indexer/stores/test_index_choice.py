@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from indexer.errors import UsageError
-from indexer.stores.index_choice import choose_index, estimate_index
+from indexer.stores.index_choice import choose_index, estimate_index, judged
 from indexer.stores.index_types import INDEX_TYPES
 
 
@@ -35,6 +35,7 @@ def test_the_best_within_the_budgets_is_chosen(count, budget_ms, budget_mb, expe
     assert choice.index_type == expected
     assert f"{count:,} vectors of width 384: {expected} (about" in choice.why
     assert f"{budget_ms or 50:g} ms" in choice.why
+    assert ("50 ms (the default)" in choice.why) == (budget_ms is None)
     assert budget_mb is None or f"{budget_mb:g} MB" in choice.why
     assert "estimates" in choice.why
 
@@ -53,6 +54,13 @@ def test_memory_counts_more_than_time_where_both_cannot_be_had() -> None:
     choice = choose_index(1_000_000, 384, 0.5, 1)
     assert choice.index_type == "ivf_rabitq"
     assert "comes closest" in choice.why
+
+
+def test_what_was_chosen_by_estimates_is_judged_by_what_was_measured() -> None:
+    assert judged(49.9, 10**9, None, None) == "Measured, it keeps within that"
+    assert judged(63.4, 10**9, None, None) == "Measured, it takes 63 ms, more than that"
+    over = judged(4.2, 350_000_000, 4, 300)
+    assert over == "Measured, it takes 4.2 ms and 350 MB, more than that"
 
 
 @pytest.mark.parametrize("budgets", [(0, None), (-1, None), (None, 0), (float("nan"), None)])
