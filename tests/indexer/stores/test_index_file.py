@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -247,6 +248,19 @@ def test_the_log_of_changes_is_dropped_once_the_file_contains_them(directory) ->
     assert len(other.found("x", top_k=1000)) == 2  # it compares everything instead
     opened.close()
     other.close()
+
+
+def test_a_faiss_for_gpus_without_their_libraries_is_named(
+    directory, tmp_path, monkeypatch
+) -> None:
+    (tmp_path / "faiss.py").write_text("raise RuntimeError('libcudart.so.12 is not there')")
+    monkeypatch.delitem(sys.modules, "faiss", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    opened = open_store("faiss", directory)
+    with pytest.raises(index_file.StorageError, match=r"libcudart.*\[gpu\] where there is a GPU"):
+        opened.found("x")
+    assert len(opened.found_by_words("7")) == 1
+    opened.close()
 
 
 def test_an_absent_faiss_is_named_and_words_are_still_searched(directory, monkeypatch) -> None:

@@ -262,6 +262,25 @@ def test_a_row_in_an_index_twice_is_noticed(kind: str, tmp_path: Path) -> None:
     opened.close()
 
 
+def test_one_query_is_searched_by_one_thread(monkeypatch) -> None:
+    """With several, a single query among flat vectors takes four times as long."""
+    faiss = import_faiss()
+    threads, searched = faiss.omp_get_max_threads(), []
+    built = BuiltIndex(INDEX_TYPES["flat"], INDEX_TYPES["flat"].new(DIM, 200))
+    built.add(np.arange(200), vectors_of([f"{number}" for number in range(200)]))
+    search = built.index.search
+
+    def watched(queries, count, *, params):
+        searched.append((len(queries), faiss.omp_get_max_threads()))
+        return search(queries, count, params=params)
+
+    monkeypatch.setattr(built.index, "search", watched)
+    built.contenders(QUERIES[:1], top_k=3, allowed=built.rows)
+    built.contenders(QUERIES, top_k=3, allowed=built.rows)
+    assert searched == [(1, 1), (len(QUERIES), threads)]
+    assert faiss.omp_get_max_threads() == threads
+
+
 def test_a_row_is_never_added_twice(kind: str, tmp_path: Path) -> None:
     opened = open_store(kind, tmp_path)
     opened.add("a", [f"passage {number}" for number in range(50)])

@@ -3,7 +3,8 @@
 Not Qdrant, and no proof of how Qdrant searches: it lets the whole way over the wire be tested where
 no server is at hand, several processes at once included, and faults be forced. It is as strict as a
 server in what it takes: no filter on a field without an index, no request above 32 MiB, no key but
-its own.
+its own. Stricter even in one thing: it refuses writes that do not wait, for a server acknowledges
+such points and may drop them afterwards.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from pydantic import BaseModel, TypeAdapter
 from qdrant_client import QdrantClient, models
 
 MAX_REQUEST_BYTES = 32 * 1024 * 1024
+WRITES = re.compile(
+    r"PUT .*/(points|index)|(PUT|POST|DELETE) .*/points/(batch|delete|payload(/delete)?|vectors)"
+)
 DONE = {"operation_id": 0, "status": "completed"}
 
 
@@ -35,6 +39,7 @@ class RestServer:
         key: what ``api-key`` has to be; empty for none.
         requests: method and path of everything that was asked.
         largest: bytes of the largest request.
+        alias_changes: how many actions each change of aliases had.
     """
 
     def __init__(self) -> None:
@@ -44,6 +49,7 @@ class RestServer:
         self.version = "1.17.1"
         self.requests: list[str] = []
         self.largest = 0
+        self.alias_changes: list[int] = []
         self.created: dict[str, dict[str, Any]] = {}
         self.indexed: defaultdict[str, set[str]] = defaultdict(set)
         self.client = QdrantClient(":memory:")
@@ -69,7 +75,7 @@ class RestServer:
         class Handler(BaseHTTPRequestHandler):
             def handle_any(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length") or 0))
-                path = self.path.partition("?")[0]
+                path, _, query = self.path.partition("?")
                 server.requests.append(f"{self.command} {path}")
                 server.largest = max(server.largest, len(body))
                 fault = server.faults.popleft() if server.faults else None
@@ -78,10 +84,10 @@ class RestServer:
                     return
                 if fault is not None:
                     self._answer(fault, {"status": {"error": f"forced fault {fault}"}})
-                elif server.key and self.headers.get("api-key") != server.key:
-                    self._answer(401, {"status": {"error": "Must provide an API key"}})
-                elif len(body) > MAX_REQUEST_BYTES:
-                    self._answer(413, {"status": {"error": "Payload reached size limit"}})
+                elif refusal := server.refusal(
+                    f"{self.command} {path}", query, self.headers.get("api-key"), len(body)
+                ):
+                    self._answer(refusal[0], {"status": {"error": refusal[1]}})
                 else:
                     self._try(path, json.loads(body) if body else {})
 
@@ -111,6 +117,17 @@ class RestServer:
 
         return Handler
 
+    def refusal(
+        self, request: str, query: str, key: str | None, size: int
+    ) -> tuple[int, str] | None:
+        if self.key and key != self.key:
+            return 401, "Must provide an API key"
+        if size > MAX_REQUEST_BYTES:
+            return 413, "Payload reached size limit"
+        if WRITES.fullmatch(request) and "wait=true" not in query:
+            return 400, "the write does not wait"
+        return None
+
     def answer(self, method: str, path: str, body: dict[str, Any]) -> Any:
         if path == "/":
             return {"title": "qdrant", "version": self.version}
@@ -118,6 +135,7 @@ class RestServer:
             return plain(self.client.get_aliases())
         if path == "/collections/aliases":
             operations = parsed(models.ChangeAliasesOperation, body).actions
+            self.alias_changes.append(len(operations))
             return self.client.update_collection_aliases(operations)
         match = re.fullmatch(r"/collections/([^/]+)(/.*)?", path)
         assert match is not None, path

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from qdrant_client import QdrantClient
 
 from indexer.errors import CollectionBusyError, StorageError
 from indexer.stores.qdrant.folder import open_folder
@@ -71,6 +72,18 @@ def test_a_folder_that_is_open_elsewhere_is_said_to_be(tmp_path: Path) -> None:
     opened.store.flush()
     assert len(opened.found("x")) == 1
     opened.close()
+
+
+# the client that is refused leaves its lock file open
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_so_is_one_that_a_program_holds_which_knows_nothing_of_our_lock(tmp_path: Path) -> None:
+    folder = tmp_path / "qdrant"
+    open_folder(folder).give_back()
+    holder = QdrantClient(path=str(folder))
+    with pytest.raises(CollectionBusyError, match=r"is open in another process, .*qdrant\.url"):
+        open_folder(folder)
+    holder.close()
+    open_folder(folder).give_back()
 
 
 def test_one_process_shares_a_folder_and_gives_it_back(tmp_path: Path) -> None:

@@ -469,6 +469,19 @@ def test_another_collections_points_are_never_written_over(
     other.close()
 
 
+def test_an_alias_moves_in_one_request(opened: Opened, server: RestServer, tmp_path: Path) -> None:
+    opened.add("a", ["alpha"])
+    asking = Connection(QdrantSettings(url=server.url))
+    switch_alias(asking, "notes", NAME)
+    store = QdrantStore(opened.database, opened.archive, QdrantSettings(url=server.url), "notes-2")
+    store.build()
+    switch_alias(asking, "notes", "notes-2")
+    assert server.alias_changes == [1, 2]  # the second takes it away and gives it anew at once
+    assert QdrantReader(QdrantSettings(url=server.url), "notes").name == "notes-2"
+    store.close()
+    asking.close()
+
+
 def test_an_alias_of_somebody_else_is_left_alone(opened: Opened, server: RestServer) -> None:
     opened.add("a", ["alpha"])
     asking = Connection(QdrantSettings(url=server.url))
