@@ -58,7 +58,7 @@ class IndexOptions:
         open_feed: what reads the files; None reads them in processes of this machine.
 
     Raises:
-        UsageError: ``jobs`` or ``lanes`` is below 1.
+        UsageError: ``jobs`` or ``lanes`` is below 1, or ``max_memory_mb`` too little for a run.
     """
 
     jobs: int = 1
@@ -79,6 +79,10 @@ class IndexOptions:
         for name in ("jobs", "lanes"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} is {getattr(self, name)}; expected 1 or more")
+        if self.max_memory_mb is not None:
+            from indexer.memory_plan import check_max_memory
+
+            check_max_memory(self.max_memory_mb * 2**20)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from indexer.embedding import LARGEST_SLICE
 from indexer.errors import UsageError
 from indexer.extraction import ExtractionLimits
 
-__all__ = ["MemoryPlan", "plan_memory", "result_bytes"]
+__all__ = ["MemoryPlan", "check_max_memory", "plan_memory", "result_bytes"]
 
 _MIB = 1024 * 1024
 _MIN_CHILD_BYTES = 256 * _MIB  # ExtractionLimits asks for as much
@@ -47,6 +47,21 @@ class MemoryPlan:
     note: str = ""
 
 
+def check_max_memory(max_memory_bytes: int) -> None:
+    """Check that so much memory is enough for one process that reads, and what waits.
+
+    Raises:
+        UsageError: it is not; the message says how much is needed.
+    """
+    least = _MIN_CHILD_BYTES + _MIN_BUFFER_BYTES
+    if max_memory_bytes < least:
+        raise UsageError(
+            f"--max-memory of {max_memory_bytes // _MIB} MiB is too small: a process that reads "
+            f"files needs {_MIN_CHILD_BYTES // _MIB} MiB, and what waits for the model "
+            f"{_MIN_BUFFER_BYTES // _MIB}; allow at least {least // _MIB} MiB"
+        )
+
+
 def plan_memory(
     max_memory_bytes: int | None, *, jobs: int, limits: ExtractionLimits, dim: int, lanes: int = 1
 ) -> MemoryPlan:
@@ -68,13 +83,7 @@ def plan_memory(
     if max_memory_bytes is None:
         share = _FREE_BUFFER_BYTES // 2
         return MemoryPlan(jobs, limits, ahead_bytes=share // 2, group_bytes=share * (lanes + 1))
-    least = _MIN_CHILD_BYTES + _MIN_BUFFER_BYTES
-    if max_memory_bytes < least:
-        raise UsageError(
-            f"--max-memory of {max_memory_bytes // _MIB} MiB is too small: a process that reads "
-            f"files needs {_MIN_CHILD_BYTES // _MIB} MiB, and what waits for the model "
-            f"{_MIN_BUFFER_BYTES // _MIB}; allow at least {least // _MIB} MiB"
-        )
+    check_max_memory(max_memory_bytes)
     most = max_memory_bytes - _MIN_CHILD_BYTES
     buffers = max(min(max_memory_bytes * 3 // 8, most), _MIN_BUFFER_BYTES)
     fitting = min(jobs, (max_memory_bytes - buffers) // _MIN_CHILD_BYTES)

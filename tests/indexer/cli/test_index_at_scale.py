@@ -64,6 +64,7 @@ def test_too_little_memory_is_refused_with_what_is_needed(gircse, notes):
     assert refused.exit_code == 2
     assert "allow at least 384 MiB" in refused.stderr
     assert gircse("index", notes, "--max-memory", 0).exit_code == 2
+    assert gircse.json("collections", "list") == []  # none was made for what was refused
 
 
 def test_a_memory_limit_is_kept_by_reading_fewer_files_at_once(gircse, notes):
