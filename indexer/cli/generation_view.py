@@ -67,8 +67,8 @@ def rollback_notes(report: RollbackReport, name: str) -> list[str]:
     notes = []
     if report.problem:
         notes.append(
-            f"What came in or changed since the rebuild is not in it, nor can it be told:"
-            f" {report.problem}. Read it again: gircse index PATH -c {name}"
+            f"Generation {report.previous.number} cannot be read any more, so that nobody can tell"
+            f" what came in or changed since. Read all again: gircse index PATH -c {name}"
         )
     if report.missing:
         notes.append(

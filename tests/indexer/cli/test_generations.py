@@ -109,6 +109,23 @@ def test_a_rollback_to_another_content_says_what_is_not_in_it(indexed, notes):
     assert indexed.ok("index", notes, "--prune").startswith("1 new, 0 updated, 2 unchanged, 1 rem")
 
 
+def test_a_rollback_leads_away_from_what_cannot_be_opened(indexed, collection):
+    directory = collection.directory
+    indexed.ok("reindex", "default", "--steps", "0")
+    (directory / "content-2" / "collection.db").unlink()
+    refused = indexed("search", "old passport")
+    assert refused.exit_code == 1
+    assert "`gircse verify default` tells what to do" in refused.stderr
+    assert "gircse collections rollback default" in indexed("verify", "default").stdout
+
+    result = indexed("collections", "rollback", "default")
+
+    assert result.exit_code == 0, result.output
+    assert "back at generation 1" in result.stdout
+    assert "Generation 2 cannot be read any more" in result.stderr
+    assert indexed.json("search", "old passport")["hits"]
+
+
 def test_without_a_previous_generation_there_is_no_way_back(indexed):
     result = indexed("collections", "rollback", "default")
 
