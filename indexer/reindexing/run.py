@@ -188,6 +188,10 @@ class _Rebuild:
             notes.append(
                 "What `gircse tune` found was for the old vectors and is dropped; tune again."
             )
+        if self.after is not None and self.after.store == "faiss":
+            from indexer.stores.gpu import device_text
+
+            notes.append(f"{device_text()}.")
         return ReindexReport(
             outcome=outcome,
             plan=self._plan,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from indexer.stores.built_index import BuiltIndex, Found
     from indexer.stores.index_types import IndexType
 
-__all__ = ["GpuSearch", "built_on_gpu", "gpu_count", "searched_on_gpu"]
+__all__ = ["GpuSearch", "built_on_gpu", "device_text", "gpu_count", "searched_on_gpu"]
 
 _MOST_RESULTS = 2048  # per query, a limit of FAISS's GPU code
 _VECTORS_PER_COPY = 65_536
@@ -36,8 +36,17 @@ def gpu_count() -> int:
     The number decides: the GPU build makes its resources without complaint where there is no GPU.
     """
     count = int(import_faiss().get_num_gpus())
-    logger.info("FAISS %s", f"uses a GPU ({count} seen)" if count else "sees no GPU: uses the CPU")
+    logger.info("%s", _in_words(count))
     return count
+
+
+def device_text() -> str:
+    """Return one line about what FAISS builds and searches on."""
+    return _in_words(gpu_count())
+
+
+def _in_words(count: int) -> str:
+    return f"FAISS uses a GPU ({count} seen)" if count else "FAISS sees no GPU: uses the CPU"
 
 
 class GpuSearch:

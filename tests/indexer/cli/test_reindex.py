@@ -15,6 +15,7 @@ import pytest
 from indexer.generations import read_generations
 from indexer.reindexing.drafts import find_draft
 from indexer.reindexing.rebuild_note import read_note
+from indexer.stores.gpu import gpu_count
 from tests.indexer.cli.conftest import Gircse
 
 ROOT = Path(__file__).parents[3]
@@ -110,6 +111,12 @@ def test_a_choice_explains_itself_before_and_after(indexed: Gircse):
     assert "Measured, it takes 0.0 MB, more than that" in done
     assert "Measured: recall@10 1.000 against exact search" in done
     assert "more than that" in indexed.ok("collections", "show", "default")
+
+
+def test_one_line_says_what_builds_and_searches(indexed: Gircse):
+    result = indexed("reindex")
+    expected = "FAISS uses a GPU" if gpu_count() else "FAISS sees no GPU: uses the CPU."
+    assert expected in result.stderr
 
 
 def test_a_type_that_is_for_many_vectors_is_said_to_be_flat(indexed: Gircse):
