@@ -200,15 +200,18 @@ class GircseEmbedder:
         prompts = [document_prompt(self.config, text) for text in _checked(texts)]
         return self._embed(self._for_documents, prompts, self._step_counts(steps), on_batch)
 
-    def refine(self, text: str, max_steps: int, *, words: int = 0) -> Iterator[Refinement]:
-        """Yield a query's vector after each step, all from one prefill and one cache.
+    def refine(
+        self, text: str, max_steps: int, *, words: int = 0, as_query: bool = True
+    ) -> Iterator[Refinement]:
+        """Yield a text's vector after each step, all from one prefill and one cache.
 
         Stop iterating at any step: what is not asked for is not computed.
 
         Args:
-            text: one query.
+            text: one query, or one document.
             max_steps: the last step to yield.
             words: how many of the words nearest to each soft token to name.
+            as_query: in the prompt of queries, not of documents.
 
         Raises:
             InputError: the text is empty.
@@ -216,12 +219,16 @@ class GircseEmbedder:
         """
         steps = self._steps(max_steps)
         _checked([text])
-        rows = self._tokenizer.encode([query_prompt(self.config, text)])
+        prompt = query_prompt if as_query else document_prompt
+        backbone = self._for_queries if as_query else self._for_documents
+        rows = self._tokenizer.encode([prompt(self.config, text)])
         batch = self._tokenizer.pad(rows, [0])
-        return self._refine(batch, steps, words)
+        return self._refine(backbone, batch, steps, words)
 
-    def _refine(self, batch: TokenBatch, steps: int, words: int) -> Iterator[Refinement]:
-        run = self._generate(self._for_queries, batch, steps)
+    def _refine(
+        self, backbone: Backbone[Any], batch: TokenBatch, steps: int, words: int
+    ) -> Iterator[Refinement]:
+        run = self._generate(backbone, batch, steps)
         started = time.perf_counter()
         while True:
             # Entered anew for each step: between yields the caller's own torch code runs.
@@ -231,16 +238,17 @@ class GircseEmbedder:
                     return
                 vector = step.embedding[0].float().cpu().numpy()
             seconds = time.perf_counter() - started
-            yield Refinement(step.step, vector, seconds, self._words(step.distribution, words))
+            said = self._words(backbone, step.distribution, words)
+            yield Refinement(step.step, vector, seconds, said)
             started = time.perf_counter()
 
     def _words(
-        self, distribution: torch.Tensor | None, count: int
+        self, backbone: Backbone[Any], distribution: torch.Tensor | None, count: int
     ) -> tuple[tuple[str, float], ...]:
         if distribution is None or count == 0:
             return ()
-        top = distribution[0].topk(count)
-        tokens, chosen = top.indices, self._for_queries.head_tokens
+        top = distribution[0].topk(min(count, distribution.shape[1]))
+        tokens, chosen = top.indices, backbone.head_tokens
         if chosen is not None:
             tokens = chosen[tokens]
         pairs = zip(tokens.tolist(), top.values.tolist(), strict=True)

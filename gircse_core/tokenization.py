@@ -149,8 +149,12 @@ class TextTokenizer:
             start = stop
 
     def decode_token(self, token_id: int) -> str:
-        """Return the word piece with that id, as the vocabulary spells it."""
-        return str(self._tokenizer.id_to_token(token_id))
+        """Return the word piece with that id as it stands in a text.
+
+        A blank before it says that it begins a word where the vocabulary tells; a piece inside a
+        word may begin with ``##``, as WordPiece spells it.
+        """
+        return str(self._tokenizer.decode([token_id], skip_special_tokens=False))
 
     def _close(self, ids: list[int], *, already_closed: bool) -> list[int]:
         if self._config.add_eos and not already_closed and self._eos_id is not None:

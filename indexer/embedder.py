@@ -30,12 +30,14 @@ __all__ = [
     "ModelNotFoundError",
     "Pooling",
     "Refinement",
+    "SoftToken",
     "list_models",
     "load_baseline",
     "load_embedder",
     "model_info",
     "pull_model",
     "runtime_report",
+    "soft_tokens",
     "token_counts",
     "verify_model",
 ]
@@ -62,6 +64,17 @@ class Refinement(Protocol):
     @property
     def seconds(self) -> float:
         """Time that this step alone took; the first one includes the prefill."""
+
+
+class SoftToken(Refinement, Protocol):
+    """One step of ``soft_tokens``."""
+
+    @property
+    def words(self) -> tuple[tuple[str, float], ...]:
+        """Word pieces nearest to the soft token, with their shares of it, the largest first.
+
+        Empty at step 0.
+        """
 
 
 class BatchTiming(Protocol):
@@ -238,6 +251,29 @@ def load_embedder(
     return GircseEmbedder(
         resolve(model, offline=True), device=device, dtype=dtype, batch_tokens=batch_tokens
     )
+
+
+def soft_tokens(
+    embedder: Embedder, text: str, *, max_steps: int, words: int, as_query: bool = True
+) -> Iterator[SoftToken]:
+    """Yield what ``Embedder.refine`` does, and what each soft token is near in the vocabulary.
+
+    Args:
+        embedder: as ``load_embedder`` returned it.
+        text: one query or passage, not empty.
+        max_steps: the last step to yield.
+        words: how many word pieces to name at each step.
+        as_query: in the prompt of queries, not of documents.
+
+    Raises:
+        ModelError: the text is empty, or the model does not define that many steps.
+        TypeError: the embedder is another than this module loads.
+    """
+    from gircse_core.embedder import GircseEmbedder
+
+    if not isinstance(embedder, GircseEmbedder):
+        raise TypeError(f"{type(embedder).__name__} does not say what its soft tokens are near")
+    return embedder.refine(text, max_steps, words=words, as_query=as_query)
 
 
 def token_counts(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.pages import library, search
+from app.pages import library, refine, search
 
 FOLDER = Path(__file__).parent
 ABOUT = (
@@ -29,6 +29,9 @@ pages = {
     ),
     "library": st.Page(
         library.show, title="Library", icon=":material/library_books:", url_path="library"
+    ),
+    "refine": st.Page(
+        refine.show, title="Refine", icon=":material/auto_awesome:", url_path="refine"
     ),
 }
 st.session_state["pages"] = pages

@@ -11,32 +11,20 @@ from __future__ import annotations
 
 import argparse
 import random
-import re
 from pathlib import Path
 
 from gircse_core import GircseEmbedder
 from indexer.evaluation.beir import BeirSet, load_beir
-
-TOP = 20
-
-
-def content(text: str) -> set[str]:
-    """Return the words of a text that can be compared."""
-    return {word for word in re.findall(r"[a-z]+", text.lower()) if len(word) > 2}
+from indexer.soft_words import NEAREST, content_words, share_in
 
 
 def said(embedder: GircseEmbedder, text: str, steps: int) -> list[list[str]]:
     """Return the words nearest to each of the soft tokens."""
     return [
-        [word.strip().lower() for word, _ in step.words]
-        for step in embedder.refine(text, steps, words=TOP)
+        [word for word, _ in step.words]
+        for step in embedder.refine(text, steps, words=NEAREST)
         if step.words
     ]
-
-
-def share(words: list[str], text: set[str]) -> float:
-    """Return which share of some words a text holds."""
-    return sum(word in text for word in words) / len(words)
 
 
 def measure(embedder: GircseEmbedder, judged: BeirSet, *, steps: int, texts: int) -> None:
@@ -57,21 +45,20 @@ def measure(embedder: GircseEmbedder, judged: BeirSet, *, steps: int, texts: int
         spoken = said(embedder, judged.queries[query], steps)
         other = queries[(position + 1) % len(queries)]
         compared = [
-            content(judged.queries[query]),
-            content(documents[relevant[query] or ""]),
-            content(documents[relevant[other] or ""]),
+            content_words(judged.queries[query]),
+            content_words(documents[relevant[query] or ""]),
+            content_words(documents[relevant[other] or ""]),
         ]
         for step, words in enumerate(spoken):
             for column, text in enumerate(compared):
-                sums[step][column] += share(words, text)
+                sums[step][column] += share_in(words, text)
         if not example:
             example = spoken
             print(f"\n{judged.name}: {judged.queries[query][:90]!r}")
     for step, (words, row) in enumerate(zip(example, sums, strict=True), start=1):
         shares = "  ".join(f"{100 * value / len(queries):5.1f} %" for value in row)
-        print(
-            f"  step {step}  in query, relevant, other document: {shares}   {' '.join(words[:6])}"
-        )
+        nearest = " ".join(word.strip() for word in words[:6])
+        print(f"  step {step}  in query, relevant, other document: {shares}   {nearest}")
 
 
 def main() -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from playwright.sync_api import ConsoleMessage, Dialog, Page, Request
+
+_PROBE = re.compile(r"/(library|refine|quality)/_stcore/")
 
 
 @dataclass
@@ -33,7 +36,7 @@ def watch(page: Page) -> Watched:
 
     def note_message(message: ConsoleMessage) -> None:
         # Opened by its address, a second page is where Streamlit first looks for itself, in vain.
-        is_probe = "/library/_stcore/" in message.location.get("url", "")
+        is_probe = _PROBE.search(message.location.get("url", "")) is not None
         if message.type == "error" and not is_probe:
             watched.complaints.append(message.text)
 
