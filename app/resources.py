@@ -5,14 +5,17 @@ from __future__ import annotations
 import streamlit as st
 
 from app.addresses import is_local
+from app.evaluations import Evaluations
 from app.indexing import IndexingWorker
 from app.job_queue import JobQueue
 from app.metrics import Metrics
 from app.models import Models
 from app.open_collections import OpenCollections
+from app.quality import measuring
 from app.services import Services
 from app.uploads import UploadFolder
 from indexer.embedder import Embedder, load_embedder
+from indexer.evaluation.judged_sets import JudgedSets
 from indexer.extraction import ExtractionLimits
 from indexer.index_report import IndexOptions
 from indexer.library import Library
@@ -40,6 +43,7 @@ def build(settings: Settings, *, takes_paths: bool) -> Services:
     library = Library(settings.home)
     collections = OpenCollections(library)
     models = Models(load_model)
+    sets = JudgedSets(library.home)
     queue = JobQueue(library.home / "jobs")
     options = IndexOptions(
         jobs=settings.jobs,
@@ -57,6 +61,8 @@ def build(settings: Settings, *, takes_paths: bool) -> Services:
         queue=queue,
         worker=IndexingWorker(queue, collections, models.get, options),
         metrics=Metrics(),
+        sets=sets,
+        evaluations=Evaluations(measuring(collections, models, sets)),
         takes_paths=takes_paths,
     )
 

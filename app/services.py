@@ -12,6 +12,7 @@ from pathlib import Path
 
 from app.activity import Activity
 from app.errors import ReadOnlyError
+from app.evaluations import Evaluations
 from app.indexing import IndexingWorker
 from app.job_queue import Job, JobQueue
 from app.metrics import Metrics
@@ -20,6 +21,7 @@ from app.open_collections import OpenCollections
 from app.uploads import Upload, UploadFolder
 from indexer.discovery import check_roots
 from indexer.errors import UsageError
+from indexer.evaluation.judged_sets import JudgedSets
 from indexer.library import Library
 from indexer.search import SearchRequest, SearchResult
 from indexer.settings import Settings
@@ -40,6 +42,8 @@ class Services:
         queue: jobs that are not done.
         worker: does them.
         metrics: what is counted.
+        sets: judged sets that users brought.
+        evaluations: what is measured in the background.
         takes_paths: whether users may name paths of this machine: only where they are on it.
     """
 
@@ -51,6 +55,8 @@ class Services:
     queue: JobQueue
     worker: IndexingWorker
     metrics: Metrics
+    sets: JudgedSets
+    evaluations: Evaluations
     takes_paths: bool
 
     @property
@@ -66,6 +72,7 @@ class Services:
 
     def close(self) -> None:
         """Stop after the batch at hand and write everything down; may be called twice."""
+        self.evaluations.close()
         self.models.close()
         self.worker.close()
         self.collections.close()

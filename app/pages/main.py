@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.pages import library, refine, search
+from app.pages import library, quality, refine, search
 
 FOLDER = Path(__file__).parent
 ABOUT = (
@@ -32,6 +32,9 @@ pages = {
     ),
     "refine": st.Page(
         refine.show, title="Refine", icon=":material/auto_awesome:", url_path="refine"
+    ),
+    "quality": st.Page(
+        quality.show, title="Quality", icon=":material/monitoring:", url_path="quality"
     ),
 }
 st.session_state["pages"] = pages

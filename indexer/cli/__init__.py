@@ -20,6 +20,7 @@ from indexer.cli import (
     document,
     evaluate,
     index,
+    judgement,
     model,
     reindex,
     search,
@@ -115,6 +116,7 @@ app.add_typer(model.app, name="model")
 app.command(name="train", epilog=train.EPILOG)(train.train)
 app.add_typer(config.app, name="config")
 app.command(name="doctor", epilog=doctor.EPILOG)(doctor.doctor)
+app.add_typer(judgement.app, name="judgements")
 app.command(name="eval", epilog=evaluate.EPILOG)(evaluate.evaluate)
 app.command(name="tune", epilog=tune.EPILOG)(tune.tune)
 app.command(name="app", epilog=serve.EPILOG)(serve.serve)

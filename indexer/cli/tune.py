@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["EPILOG", "tune"]
 
 EPILOG = epilog(
+    "gircse tune work",
     "gircse tune work --judgements my-judgements",
     "gircse tune work --judgements my-judgements --steps 0,1,3,5,8 --budget-ms 40 --apply",
     "gircse tune work --reset",
@@ -32,7 +33,7 @@ EPILOG = epilog(
     after=[
         "Judgements are a folder with queries.jsonl ({_id, text} per line) and qrels/test.tsv"
         " (query id, document, score, between tabs); a document is named by its path, or the end"
-        " of it.",
+        " of it. Without --judgements the thumbs count that users gave to hits in the app.",
         "Without a collection the folders are whole sets in the BEIR layout, with corpus.jsonl.",
         "HELD OUT is what a weight gives on queries that did not choose it: what to expect.",
     ],
@@ -53,7 +54,13 @@ def tune(  # noqa: PLR0913 - one per option
     ] = None,
     judgements: Annotated[
         list[Path] | None,
-        typer.Option("--judgements", "-j", metavar="DIR", help="Judged queries; may be repeated."),
+        typer.Option(
+            "--judgements",
+            "-j",
+            metavar="DIR",
+            help="Judged queries; may be repeated.",
+            show_default="the collection's own, from thumbs in the app",
+        ),
     ] = None,
     split: Annotated[
         str, typer.Option("--split", metavar="NAME", help="Which judgements: qrels/NAME.tsv.")
@@ -125,8 +132,8 @@ def _check(
         raise UsageError("--apply and --reset need a collection: gircse tune NAME …")
     if reset and (apply or folders):
         raise UsageError("--reset goes alone: it needs no judgements and applies none")
-    if not reset and not folders:
-        raise UsageError("tuning needs judged queries: --judgements DIR")
+    if not reset and not folders and collection is None:
+        raise UsageError("tuning needs a collection with judged hits, or --judgements DIR")
     if collection is not None and model is not None:
         raise UsageError("a collection is searched with its own model; leave --model out")
     if collection is not None and len(folders) > 1:
@@ -142,12 +149,12 @@ def _tune_collection(
     settings: Settings,
     session: Session,
 ) -> TuningReport:
-    from indexer.evaluation.judgements import read_judgements
+    from indexer.cli.judged import judgements_of
     from indexer.evaluation.tuning_sets import judged_collection
 
     info = target.model_info()
     target.check_model(info)
-    judged = read_judgements(folders[0], target.store.documents(), split=split)
+    judged = judgements_of(target, folders[0] if folders else None, split, session)
     current = target.query_steps()
     counts = _step_counts(steps, info, current)
     embedder = _load(target.config.model, settings, session)

@@ -9,9 +9,7 @@ collection's ids, and where those are gone by their file names: a file was moved
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import os
 import time
@@ -32,7 +30,16 @@ from indexer.evaluation.lines import clean_text, text_lines
 from indexer.segments import disk_errors, sync_folder
 from indexer.stores.base import DocumentRecord
 
-__all__ = ["FOLDER", "JudgedPassage", "JudgedQuery", "JudgementBook", "passage_key"]
+__all__ = [
+    "FOLDER",
+    "QRELS_FILE",
+    "QRELS_HEADING",
+    "QUERIES_FILE",
+    "JudgedPassage",
+    "JudgedQuery",
+    "JudgementBook",
+    "passage_key",
+]
 
 FOLDER = "judgements"
 """Name of the folder inside a collection's directory."""
@@ -120,6 +127,11 @@ class JudgementBook:
         """Return what was judged for a query, whatever the white space in it."""
         wanted = _query_id(_query_text(text))
         return next((one for one in self.queries() if one.id == wanted), None)
+
+    def find(self, name: str) -> JudgedQuery | None:
+        """Return a judged query by its id or its text."""
+        wanted = {name, _query_id(_query_text(name))}
+        return next((one for one in self.queries() if one.id in wanted), None)
 
     def judge(
         self, query: str, document: DocumentRecord, chunk: Chunk | None, grade: int | None
@@ -327,12 +339,10 @@ def _as_record(query: JudgedQuery) -> dict[str, object]:
 
 
 def _qrels_text(queries: Iterable[JudgedQuery]) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, delimiter="\t", lineterminator="\n", quoting=csv.QUOTE_NONE)
-    writer.writerow(QRELS_HEADING)
+    rows = ["\t".join(QRELS_HEADING)]
     for query in queries:
-        writer.writerows([query.id, document, grade] for document, grade in query.grades.items())
-    return out.getvalue()
+        rows += [f"{query.id}\t{document}\t{grade}" for document, grade in query.grades.items()]
+    return "\n".join(rows) + "\n"
 
 
 @lru_cache(maxsize=32)

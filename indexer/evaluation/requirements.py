@@ -20,6 +20,6 @@ def require(module: str) -> Any:  # noqa: ANN401 - a module has no narrower type
         return import_module(module)
     except ImportError as error:
         raise UsageError(
-            f"measuring needs {module}, which is not installed ({error}): "
+            f"drawing needs {module}, which is not installed ({error}): "
             "pip install 'gircse-search[eval]'"
         ) from error

@@ -16,8 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.evaluation.requirements import require
-
 __all__ = [
     "CONFIDENCE",
     "RESAMPLES",
@@ -69,11 +67,9 @@ def bootstrap_interval(
         samples: arrays of shape (M, Q).
         statistic: takes them, and ``axis``; gives M values.
         paired: resample the same columns in all samples.
-
-    Raises:
-        UsageError: scipy is not installed.
     """
-    stats = require("scipy.stats")
+    from scipy import stats  # takes a second to import
+
     if min(sample.shape[-1] for sample in samples) < 2:
         return [None] * samples[0].shape[0]
     largest = max(sample.size for sample in samples)
@@ -111,4 +107,6 @@ def paired_p_value(values: NDArray[np.float64], reference: NDArray[np.float64]) 
         return 1.0
     if len(differences) < 2 or np.ptp(differences) < 1e-12:
         return None
-    return float(require("scipy.stats").ttest_rel(values, reference).pvalue)
+    from scipy import stats
+
+    return float(stats.ttest_rel(values, reference).pvalue)

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from indexer.errors import UsageError
 from indexer.evaluation.lines import clean_text, text_lines
-from indexer.evaluation.requirements import require
 from indexer.evaluation.results import StsResult, StsRow
 from indexer.evaluation.significance import bootstrap_interval
 from indexer.evaluation.vectors import VectorFiles
@@ -93,8 +92,9 @@ def measure_sts(pairs: SentencePairs, files: VectorFiles, steps: Sequence[int]) 
 
 def _spearman(first: NDArray[np.float64], second: NDArray[np.float64], axis: int = -1) -> Any:  # noqa: ANN401 - a number for one resample, an array for many
     """Pearson's correlation of ranks, over many resamples at once; 0 where ranks are all equal."""
-    ranked = require("scipy.stats").rankdata
-    first, second = ranked(first, axis=axis), ranked(second, axis=axis)
+    from scipy.stats import rankdata
+
+    first, second = rankdata(first, axis=axis), rankdata(second, axis=axis)
     first = first - first.mean(axis=axis, keepdims=True)
     second = second - second.mean(axis=axis, keepdims=True)
     spread = np.sqrt((first**2).sum(axis=axis) * (second**2).sum(axis=axis))

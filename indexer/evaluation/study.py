@@ -18,7 +18,6 @@ from indexer.evaluation.evaluator import MeasuredRun, SetEvaluation
 from indexer.evaluation.notes import notes
 from indexer.evaluation.passages import Passages, cut_passages, whole_passages
 from indexer.evaluation.plan import EvaluationPlan
-from indexer.evaluation.requirements import require
 from indexer.evaluation.results import AVERAGE, EvaluationReport, SetResult, StsResult
 from indexer.evaluation.sts import SentencePairs, measure_sts
 from indexer.evaluation.summary import average_matrix, average_runs, set_runs
@@ -43,13 +42,11 @@ class EvaluationProgress:
 
 
 def read_sets(folders: Sequence[Path], *, split: str) -> list[BeirSet]:
-    """Read every judged set, and check that the libraries that measure are there.
+    """Read every judged set.
 
     Raises:
-        UsageError: a library is missing, or a set cannot be used; see ``load_beir``.
+        UsageError: a set cannot be used; see ``load_beir``.
     """
-    for module in ("pytrec_eval", "scipy.stats"):
-        require(module)
     resolved = [folder.resolve() for folder in folders]
     for folder in resolved:
         if resolved.count(folder) > 1:
@@ -115,10 +112,7 @@ class Study:
             average=_average(results, measured) if len(results) > 1 else None,
             sts=tuple(sts),
             notes=notes(self._plan, has_sets=bool(sets), has_pairs=bool(pairs)),
-            versions={
-                name: version(name)
-                for name in ("gircse-search", "numpy", "pytrec-eval-terrier", "scipy")
-            },
+            versions={name: version(name) for name in ("gircse-search", "numpy", "scipy")},
             seconds=time.perf_counter() - started,
         )
 

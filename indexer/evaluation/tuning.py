@@ -6,7 +6,7 @@ validation. Knows scores and judgements; where they come from is ``indexer.evalu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from indexer.errors import UsageError
 from indexer.evaluation.hybrid import Legs, fuse_by_default
-from indexer.evaluation.metrics import score_rankings
+from indexer.evaluation.metrics import QueryScores, score_rankings
 from indexer.evaluation.significance import paired_p_value
 from indexer.fusion import AUTOMATIC, DenseWeight, weighted
 from indexer.search_defaults import SearchDefaults
 from indexer.stores.base import Scored
 
-__all__ = ["CHOICES", "MIN_QUERIES", "JudgedLegs", "StepOutcome", "TuningReport", "tune"]
+__all__ = ["CHOICES", "MIN_QUERIES", "JudgedLegs", "StepOutcome", "TuningReport", "knee", "tune"]
 
 CHOICES: tuple[DenseWeight, ...] = (AUTOMATIC, *(number / 10 for number in range(11)))
 _WORDS, _MEANING = CHOICES.index(0.0), CHOICES.index(1.0)
@@ -51,6 +51,20 @@ class JudgedLegs:
     legs: Mapping[int, Sequence[Legs]]
     rank_documents: Callable[[Sequence[Scored]], list[str]]
     latency_ms: Mapping[int, float]
+
+    def scores(self, steps: int, dense_weight: DenseWeight) -> QueryScores:
+        """Return the metrics of every query at a step count, fused under a weight."""
+        rankings = {
+            query: self.rank_documents(_fuse(pair, dense_weight))
+            for query, pair in zip(self.qrels, self.legs[steps], strict=True)
+        }
+        return score_rankings(self.qrels, rankings)
+
+
+def _fuse(legs: Legs, dense_weight: DenseWeight) -> Sequence[Scored]:
+    if dense_weight == AUTOMATIC:
+        return fuse_by_default(legs)
+    return weighted(legs.dense, legs.lexical, dense_weight=dense_weight)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,13 +170,23 @@ def tune(
     for count in sorted(sets[0].legs):
         outcomes.append(_outcome(sets, count))
         on_outcome(outcomes[-1])
-    chosen = _row(outcomes, steps) if budget_ms is None else _knee(outcomes, budget_ms)
+    chosen = _row(outcomes, steps) if budget_ms is None else _within(outcomes, budget_ms)
     return TuningReport(
         queries={one.name: len(one.qrels) for one in sets},
         outcomes=tuple(outcomes),
         budget_ms=budget_ms,
         chosen=chosen,
     )
+
+
+def knee(quality: Mapping[int, float]) -> int:
+    """Return the fewest steps whose quality comes within 0.1 point of the best.
+
+    Args:
+        quality: nDCG@10 by step count.
+    """
+    most = max(quality.values())
+    return min(steps for steps, value in quality.items() if value >= most - _KNEE)
 
 
 def _outcome(sets: Sequence[JudgedLegs], steps: int) -> StepOutcome:
@@ -187,21 +211,7 @@ def _outcome(sets: Sequence[JudgedLegs], steps: int) -> StepOutcome:
 
 def _values(judged: JudgedLegs, steps: int) -> Values:
     """Return (C, Q) nDCG@10 of each choice for each query."""
-    return np.array([_score(judged, judged.legs[steps], choice) for choice in CHOICES])
-
-
-def _score(judged: JudgedLegs, legs: Iterable[Legs], choice: DenseWeight) -> Values:
-    rankings = {
-        query: judged.rank_documents(_fuse(pair, choice))
-        for query, pair in zip(judged.qrels, legs, strict=True)
-    }
-    return score_rankings(judged.qrels, rankings).values["ndcg@10"]
-
-
-def _fuse(legs: Legs, choice: DenseWeight) -> Sequence[Scored]:
-    if choice == AUTOMATIC:
-        return fuse_by_default(legs)
-    return weighted(legs.dense, legs.lexical, dense_weight=choice)
+    return np.array([judged.scores(steps, choice).values["ndcg@10"] for choice in CHOICES])
 
 
 def _means(values: Sequence[Values]) -> Values:
@@ -227,7 +237,7 @@ def _row(outcomes: Sequence[StepOutcome], steps: int) -> StepOutcome:
     return next(one for one in outcomes if one.steps == steps)
 
 
-def _knee(outcomes: Sequence[StepOutcome], budget_ms: float) -> StepOutcome:
+def _within(outcomes: Sequence[StepOutcome], budget_ms: float) -> StepOutcome:
     fitting = [one for one in outcomes if one.latency_ms <= budget_ms]
     if not fitting:
         fastest = min(outcomes, key=lambda one: one.latency_ms)
@@ -235,5 +245,5 @@ def _knee(outcomes: Sequence[StepOutcome], budget_ms: float) -> StepOutcome:
             f"no search fits into {budget_ms:g} ms: the fastest, with {fastest.steps} steps, "
             f"takes {fastest.latency_ms:.0f} ms; allow more, or search by words alone"
         )
-    most = max(one.expected for one in fitting)
-    return next(one for one in fitting if one.expected >= most - _KNEE)
+    steps = knee({one.steps: one.expected for one in fitting})
+    return _row(fitting, steps)

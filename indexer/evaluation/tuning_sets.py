@@ -62,13 +62,12 @@ def judged_collection(
                 found = _legs(collection.store, text, refinement.vector)
                 legs[refinement.step].append(found)
         on_progress(EvaluationProgress(f"{collection.name}: searching", number, len(texts)))
-    on_progress(EvaluationProgress(f"{collection.name}: timing searches"))
     return JudgedLegs(
         name=collection.name,
         qrels=judgements.qrels,
         legs=legs,
         rank_documents=_by_document(collection.store, legs),
-        latency_ms=_latencies(collection, embedder, spread(texts), steps),
+        latency_ms=_latencies(collection, embedder, spread(texts), steps, on_progress),
     )
 
 
@@ -138,14 +137,19 @@ def _by_document(
 
 
 def _latencies(
-    collection: Collection, embedder: Embedder, texts: Sequence[str], steps: Sequence[int]
+    collection: Collection,
+    embedder: Embedder,
+    texts: Sequence[str],
+    steps: Sequence[int],
+    on_progress: OnProgress,
 ) -> dict[int, float]:
     """Return the median time of whole searches, as a user waits for them."""
     searcher = collection.searcher(lambda: embedder)
     searcher.search(SearchRequest(texts[0], steps=steps[-1]))  # the first one warms up
-    return {
-        step: median(
-            searcher.search(SearchRequest(text, steps=step)).timings_ms["total"] for text in texts
-        )
-        for step in steps
-    }
+    taken: dict[int, list[float]] = {step: [] for step in steps}
+    for number, text in enumerate(texts):
+        on_progress(EvaluationProgress(f"{collection.name}: timing searches", number, len(texts)))
+        for step in steps:
+            result = searcher.search(SearchRequest(text, steps=step))
+            taken[step].append(result.timings_ms["total"])
+    return {step: median(times) for step, times in taken.items()}

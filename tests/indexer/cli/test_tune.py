@@ -117,7 +117,8 @@ def test_judged_sets_bring_their_own_documents(gircse, judged: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["work"], "tuning needs judged queries: --judgements DIR"),
+        ([], "tuning needs a collection with judged hits, or --judgements DIR"),
+        (["work"], "no hit of 'work' was judged as an answer yet"),
         (["--apply", "-j", "x"], "--apply and --reset need a collection"),
         (["--reset"], "--apply and --reset need a collection"),
         (["work", "--reset", "-j", "x"], "--reset goes alone"),

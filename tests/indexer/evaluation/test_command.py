@@ -114,9 +114,9 @@ def test_a_missing_folder(tmp_path):
     assert "is no folder" in result.stderr
 
 
-def test_a_missing_extra_is_named_with_its_command(sample_set, monkeypatch):
-    monkeypatch.setitem(sys.modules, "pytrec_eval", None)
-    result = _call(sample_set, "-m", "lexical")
+def test_a_missing_extra_is_named_with_its_command(sample_set, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    result = _call(sample_set, "-m", "lexical", "--plot", tmp_path / "curve.svg")
     assert result.exit_code == ExitCode.USAGE
     assert "pip install 'gircse-search[eval]'" in result.stderr
 
