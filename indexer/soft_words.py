@@ -10,6 +10,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from indexer.words import terms
+
 __all__ = ["NEAREST", "Readability", "content_words", "readability", "share_in"]
 
 NEAREST = 20
@@ -75,11 +77,16 @@ def readability(nearest: Sequence[Sequence[str]], text: str) -> Readability | No
     """
     if not nearest:
         return None
-    own = content_words(text)
+    own = _telling_words(text)
 
     def mean_share(words: Collection[str]) -> float:
         return fmean(share_in(one, words) for one in nearest)
 
-    others = [content_words(sentence) for sentence in _UNRELATED]  # "the" is in most of them
+    others = [_telling_words(sentence) for sentence in _UNRELATED]
     chance = fmean(mean_share(other) * len(own) / len(other) for other in others)
     return Readability(said=mean_share(own), chance=chance, tokens=len(nearest))
+
+
+def _telling_words(text: str) -> set[str]:
+    """Return the words of a text that say something of it: what any text holds proves nothing."""
+    return content_words(" ".join(terms(text).words))

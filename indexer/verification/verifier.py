@@ -17,6 +17,7 @@ from indexer.canary import probe
 from indexer.collection_config import CONFIG_FILE, read_settings
 from indexer.distributed import SHARDS_FOLDER
 from indexer.errors import CollectionBusyError, IndexerError, StoreUnreachableError
+from indexer.evaluation.judgement_book import FOLDER as JUDGEMENTS_FOLDER
 from indexer.generation import Generation
 from indexer.generation_record import ROOT_CONTENT, GenerationRecord, Generations
 from indexer.generations import POINTER_FILE, read_generations
@@ -210,6 +211,7 @@ class _Verification:
         directory = self._directory
         yield directory / CONFIG_FILE
         yield directory / POINTER_FILE
+        yield directory / JUDGEMENTS_FOLDER  # a damaged line is named where it is read
         yield directory / SHARDS_FOLDER  # of runs that were ended; each is checked as it is read
         yield from self._snapshots()
         yield from (directory / content for content in contents_of(directory))

@@ -101,6 +101,25 @@ def test_what_is_weighed_is_what_a_search_finds(gircse, judged: Path) -> None:
             assert found.rank_documents(fused) == documents
 
 
+def test_what_was_judged_in_the_app_is_tuned_by(gircse, judged: Path, tmp_path: Path) -> None:
+    assert "Added 12 judgements of 12 queries" in gircse.ok("judgements", "import", "work", judged)
+
+    own = gircse.json("tune", "work")
+    given = gircse.json("tune", "work", "-j", judged)
+
+    def figures(report) -> list[tuple[float, float]]:
+        return [(one["automatic"], one["held_out"]) for one in report["outcomes"]]
+
+    assert own["queries"] == {"work": 12}
+    assert figures(own) == figures(given)
+    gircse.ok("index", tmp_path / "documents", "-c", "work", "--quiet")
+    (tmp_path / "documents/kettle.txt").unlink()
+    gircse.ok("index", tmp_path / "documents", "-c", "work", "--quiet", "--prune")
+    result = gircse("tune", "work")
+    assert "1 judgement left out" in result.stderr
+    assert "(work: 11 queries)" in result.stdout
+
+
 def test_judged_sets_bring_their_own_documents(gircse, judged: Path) -> None:
     with (judged / "corpus.jsonl").open("w", encoding="utf-8") as file:
         for subject in SUBJECTS:
