@@ -10,7 +10,7 @@ from indexer.evaluation.curve import CurvePoint, QualityCurve, Ranking
 from indexer.evaluation.metrics import Metric
 from indexer.wording import milliseconds_text, steps_text
 
-__all__ = ["METRIC_NAMES", "RANKING_NAMES", "curve_picture", "figure_text"]
+__all__ = ["METRIC_NAMES", "RANKING_NAMES", "Against", "curve_picture", "figure_text"]
 
 METRIC_NAMES: dict[Metric, str] = {
     "ndcg@10": "nDCG@10",

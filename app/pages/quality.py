@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app.evaluations import EvaluationStatus, Measured, Subject
 from app.pages.chooser import choose_collection
 from app.pages.judged_sets import add_judged_set, remove_judged_set
 from app.pages.judgements import show_judgements
 from app.quality import is_current, make_default
-from app.quality_charts import METRIC_NAMES, RANKING_NAMES, curve_picture, figure_text
+from app.quality_charts import (
+    METRIC_NAMES,
+    RANKING_NAMES,
+    Against,
+    curve_picture,
+    figure_text,
+)
 from app.rendering import markdown_text
 from app.resources import services
 from app.services import Services
@@ -176,12 +183,10 @@ def _show_measured(parts: Services, subject: Subject, measured: Measured) -> Non
         f"reach {curve.words[metric].mean:.3f}."
     )
     left, right = st.columns(2, gap="medium")
-    with left:
-        chart, text = curve_picture(curve, metric, ranking, "steps")
-        st.altair_chart(chart, width="stretch", alt=text)
-    with right:
-        chart, text = curve_picture(curve, metric, ranking, "milliseconds")
-        st.altair_chart(chart, width="stretch", alt=text)
+    sides: dict[Against, DeltaGenerator] = {"steps": left, "milliseconds": right}
+    for against, side in sides.items():
+        chart, text = curve_picture(curve, metric, ranking, against)
+        side.altair_chart(chart.properties(description=text), width="stretch")
     _advise(parts, subject, measured, ranking)
     with st.expander("The figures as a table"):
         _table(curve, ranking)

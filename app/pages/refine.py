@@ -156,7 +156,8 @@ def _show_study(parts: Services, collection: str, text: str, steps: int) -> None
 
 def _draw(picture: Picture) -> None:
     chart, text = picture
-    st.altair_chart(chart, width="stretch", alt=text)
+    # Not ``alt``: every button of the chart's toolbar would be called by the whole sentence.
+    st.altair_chart(chart.properties(description=text), width="stretch")
 
 
 def _summary(study: QueryStudy) -> None:

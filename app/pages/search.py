@@ -7,6 +7,7 @@ import streamlit as st
 from app.hits import hit_html, latency_text
 from app.pages.chooser import SAMPLE, choose_collection
 from app.pages.controls import FILTER_KEYS, search_controls
+from app.pages.judging import judge_hit
 from app.pages.reader import show_document
 from app.query import Answer, Query, ask, is_outdated, more
 from app.rendering import markdown_text
@@ -143,12 +144,15 @@ def _answered(parts: Services, query: Query) -> Answer:
 def _show_hit(parts: Services, answer: Answer, hit: Hit) -> None:
     with st.container(border=True, key=f"gs-hit-{hit.chunk.id}"):
         st.html(hit_html(hit, parts.uploads))
-        if st.button(
-            "Show in document",
-            key=f"show-{hit.chunk.id}",
-            icon=":material/article:",
-            type="tertiary",
-        ):
+        with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+            is_opened = st.button(
+                "Show in document",
+                key=f"show-{hit.chunk.id}",
+                icon=":material/article:",
+                type="tertiary",
+            )
+            judge_hit(parts, answer.query.collection, answer.query.text, hit)
+        if is_opened:
             show_document(parts, answer.query.collection, hit.document, hit.chunk, hit.highlights)
 
 

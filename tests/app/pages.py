@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Any
 
 from streamlit.testing.v1 import AppTest
 
@@ -40,6 +40,8 @@ def html(test: AppTest) -> str:
     return "\n".join(element.proto.body for element in test.get("html"))
 
 
-def charts(test: AppTest) -> list[Any]:
-    """Return the protos of all charts that are shown."""
-    return [element.proto for element in test.get("vega_lite_chart")]
+def charts(test: AppTest) -> list[str]:
+    """Return what every chart that is shown says in words."""
+    return [
+        json.loads(element.proto.spec)["description"] for element in test.get("vega_lite_chart")
+    ]

@@ -51,7 +51,7 @@ def test_a_question_gives_pictures_with_words_for_them(ready: Services) -> None:
     test = page(REFINE, q=QUESTION, watch="3")
     assert not test.exception
     assert test.slider[0].value == 3
-    texts = [chart.alt for chart in charts(test)]
+    texts = charts(test)
     for part in (
         "Words that the soft tokens are near",
         "Similarity of query and passage by step",
@@ -69,12 +69,12 @@ def test_a_passage_of_ones_own_is_compared(ready: Services) -> None:
     test = page(REFINE, q=QUESTION, watch="3")
     choice = test.selectbox[-1]
     choice.set_value("nothing").run()
-    assert not any("Similarity" in chart.alt for chart in charts(test))
+    assert not any("Similarity" in text for text in charts(test))
     test.selectbox[-1].set_value("own").run()
     assert any("Type a passage" in one.value for one in test.caption)
     test.text_area(key="refine-passage").set_value("Keep it below four degrees.").run()
     assert not test.exception
-    assert any("Similarity" in chart.alt for chart in charts(test))
+    assert any("Similarity" in text for text in charts(test))
 
 
 def test_what_cannot_be_read_is_said(ready: Services) -> None:
@@ -90,7 +90,7 @@ def test_a_collection_without_passages_shows_the_model_alone(home: Path) -> None
     test = page(REFINE, q=QUESTION, watch="2")
     assert not test.exception
     assert any("empty" in one.value for one in test.info)
-    assert any("Convergence" in chart.alt for chart in charts(test))
+    assert any("Convergence" in text for text in charts(test))
 
 
 def test_a_model_without_steps_says_so(
