@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 from indexer.embedder import ModelError
 from indexer.errors import IndexerError
@@ -20,7 +20,15 @@ from indexer.evaluation.study import EvaluationProgress
 from indexer.evaluation.tuning import StepOutcome
 from indexer.fusion import DenseWeight
 
-__all__ = ["EvaluationStatus", "Evaluations", "Measure", "Measured", "Subject"]
+__all__ = [
+    "EvaluationStatus",
+    "Evaluations",
+    "KeptMeasurements",
+    "Measure",
+    "Measured",
+    "OnProgress",
+    "Subject",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -90,6 +98,16 @@ class EvaluationStatus:
         return self.state in ("waiting", "running", "stopping")
 
 
+class KeptMeasurements(Protocol):
+    """Remembers what was found."""
+
+    def read(self, subject: Subject) -> Measured | None:
+        """Return what was found last; None where nothing was."""
+
+    def write(self, subject: Subject, measured: Measured) -> None:
+        """Keep what was found."""
+
+
 class _CancelledError(Exception):
     """Ends an evaluation from inside."""
 
@@ -108,13 +126,15 @@ class Evaluations:
 
     Args:
         measure: does one; tells how far it is after every few texts.
+        kept: what was found by an earlier run of the app, and where that of this one goes.
     """
 
-    def __init__(self, measure: Measure) -> None:
+    def __init__(self, measure: Measure, kept: KeptMeasurements) -> None:
         self._measure = measure
+        self._kept = kept
         self._lock = threading.Lock()
         self._runs: dict[Subject, _Run] = {}
-        self._measured: dict[Subject, Measured] = {}
+        self._measured: dict[Subject, Measured | None] = {}
         self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="evaluation")
 
     def start(self, subject: Subject) -> None:
@@ -136,7 +156,9 @@ class Evaluations:
     def status(self, subject: Subject) -> EvaluationStatus:
         """Say where an evaluation is, and what the last one found."""
         with self._lock:
-            run, measured = self._runs.get(subject), self._measured.get(subject)
+            if subject not in self._measured:
+                self._measured[subject] = self._kept.read(subject)
+            run, measured = self._runs.get(subject), self._measured[subject]
         if run is None:
             return EvaluationStatus("idle", measured=measured)
         if run.is_over:
@@ -169,6 +191,7 @@ class Evaluations:
             measured = self._measure(subject, on_progress)
             with self._lock:
                 self._measured[subject] = measured
+            self._kept.write(subject, measured)
         except _CancelledError:
             pass
         except (IndexerError, ModelError) as error:

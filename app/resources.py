@@ -8,6 +8,7 @@ from app.addresses import is_local
 from app.evaluations import Evaluations
 from app.indexing import IndexingWorker
 from app.job_queue import JobQueue
+from app.measurements import MeasurementFolder
 from app.metrics import Metrics
 from app.models import Models
 from app.open_collections import OpenCollections
@@ -62,7 +63,9 @@ def build(settings: Settings, *, takes_paths: bool) -> Services:
         worker=IndexingWorker(queue, collections, models.get, options),
         metrics=Metrics(),
         sets=sets,
-        evaluations=Evaluations(measuring(collections, models, sets)),
+        evaluations=Evaluations(
+            measuring(collections, models, sets), MeasurementFolder(library.home / "quality")
+        ),
         takes_paths=takes_paths,
     )
 

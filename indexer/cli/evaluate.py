@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 import typer
 
 from indexer import embedder
-from indexer.cli.options import DeviceOption, QuietOption, epilog
+from indexer.cli.evaluate_collection import evaluate_collection
+from indexer.cli.options import DeviceOption, QuietOption, complete_collection, epilog
 from indexer.cli.session import Session, session_of
 from indexer.cli.terminal import write_json
 from indexer.errors import UsageError
@@ -24,6 +25,7 @@ __all__ = ["EPILOG", "evaluate"]
 
 EPILOG = epilog(
     "gircse eval my-set",
+    "gircse eval --collection work",
     "gircse eval sets/* --steps 0,1,5,20 --mode dense --baseline rocchio --plot curve.svg",
     "gircse eval my-set --steps 1,5,20 --matrix --format json",
     after=[
@@ -41,9 +43,34 @@ NameT = TypeVar("NameT", bound=str)
 def evaluate(  # noqa: PLR0913 - one per option
     context: typer.Context,
     sets: Annotated[
-        list[Path],
-        typer.Argument(metavar="DIR…", help="Judged sets, and files of sentence pairs."),
-    ],
+        list[Path] | None,
+        typer.Argument(
+            metavar="[DIR]…",
+            help="Judged sets, and files of sentence pairs.",
+            show_default="none: a collection is measured",
+        ),
+    ] = None,
+    collection: Annotated[
+        str | None,
+        typer.Option(
+            "--collection",
+            "-c",
+            metavar="NAME",
+            help="Measure searches of this collection, by what users said of its hits.",
+            show_default="none: judged sets are measured",
+            autocompletion=complete_collection,
+        ),
+    ] = None,
+    judgements: Annotated[
+        Path | None,
+        typer.Option(
+            "--judgements",
+            "-j",
+            metavar="DIR",
+            help="Judgements of the collection's documents; see gircse tune.",
+            show_default="the collection's own, from thumbs in the app",
+        ),
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option(
@@ -125,6 +152,21 @@ def evaluate(  # noqa: PLR0913 - one per option
     session = session_of(context)
     session.terminal.quiet = quiet
     settings = session.load({"model": model, "device": device}).settings
+    if collection is not None:
+        others = {
+            "DIR": sets, "--model": model, "--mode": mode, "--baseline": baseline,
+            "--matrix": matrix, "--chunked": chunked, "--plot": plot, "--cache": cache,
+            "--doc-steps": doc_steps != "same",
+        }  # fmt: skip
+        for name, value in others.items():
+            if value:
+                raise UsageError(f"{name} is of judged sets; a collection is measured as it stands")
+        evaluate_collection(
+            collection, judgements, split, steps, settings, session, as_json=format == "json"
+        )
+        return
+    if not sets or judgements is not None:
+        raise UsageError("give judged sets, or --collection NAME to measure by its judgements")
     folders = [path for path in sets if not path.is_file()]
     chosen = _modes(mode)
     named = _baselines(baseline or [])

@@ -1,4 +1,4 @@
-"""Which judgements of a collection a command measures by."""
+"""What a command measures a collection by: whose judgements, and at which step counts."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from indexer.wording import count_text
 
 if TYPE_CHECKING:
     from indexer.collection import Collection
+    from indexer.embedder import ModelInfo
     from indexer.evaluation.judgements import Judgements
 
-__all__ = ["judgements_of"]
+__all__ = ["judgements_of", "step_counts"]
 
 
 def judgements_of(
@@ -48,3 +49,26 @@ def judgements_of(
             "app, or name a folder with --judgements DIR"
         )
     return judgements
+
+
+def step_counts(text: str | None, info: ModelInfo, current: int) -> tuple[int, ...]:
+    """Return the step counts to compare, with the one in use among them.
+
+    Args:
+        text: of the option ``--steps``; None for the usual ones.
+        info: the model.
+        current: the one in use.
+
+    Raises:
+        UsageError: the text is wrong, or the model does not define one of them.
+    """
+    from indexer.evaluation.plan import steps_of_model
+
+    asked = None if text is None else [_number(part) for part in text.split(",")]
+    return tuple(sorted({*steps_of_model(asked, info), *steps_of_model([current], info)}))
+
+
+def _number(text: str) -> int:
+    if not text.strip().isdecimal():
+        raise UsageError(f"--steps holds {text!r}; expected whole numbers such as 0,1,5,20.")
+    return int(text)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from indexer.cli.judged import step_counts
 from indexer.cli.options import DeviceOption, FormatOption, QuietOption, epilog
 from indexer.cli.session import Session, session_of
 from indexer.cli.terminal import write_json
@@ -17,7 +18,7 @@ from indexer.errors import UsageError
 
 if TYPE_CHECKING:
     from indexer.collection import Collection
-    from indexer.embedder import Embedder, ModelInfo
+    from indexer.embedder import Embedder
     from indexer.evaluation.tuning import JudgedLegs, StepOutcome, TuningReport
     from indexer.evaluation.tuning_sets import OnProgress
     from indexer.settings import Settings
@@ -156,7 +157,7 @@ def _tune_collection(
     target.check_model(info)
     judged = judgements_of(target, folders[0] if folders else None, split, session)
     current = target.query_steps()
-    counts = _step_counts(steps, info, current)
+    counts = step_counts(steps, info, current)
     embedder = _load(target.config.model, settings, session)
 
     def search(on_progress: OnProgress) -> list[JudgedLegs]:
@@ -181,7 +182,7 @@ def _tune_sets(
     sets = read_sets(folders, split=split)
     info = model_info(settings.model)
     current = info.default_steps if settings.steps is None else settings.steps
-    counts = _step_counts(steps, info, current)
+    counts = step_counts(steps, info, current)
     embedder = _load(settings.model, settings, session)
 
     def search(on_progress: OnProgress) -> list[JudgedLegs]:
@@ -220,20 +221,6 @@ def _run(
             display.update(EvaluationProgress("weighing", len(done), len(judged[0].legs)))
 
         return tuning.tune(judged, steps=current, budget_ms=budget_ms, on_outcome=on_outcome)
-
-
-def _step_counts(text: str | None, info: ModelInfo, current: int) -> tuple[int, ...]:
-    """Return the step counts to compare, with the one in use among them."""
-    from indexer.evaluation.plan import steps_of_model
-
-    asked = None if text is None else [_number(part) for part in text.split(",")]
-    return tuple(sorted({*steps_of_model(asked, info), *steps_of_model([current], info)}))
-
-
-def _number(text: str) -> int:
-    if not text.strip().isdecimal():
-        raise UsageError(f"--steps holds {text!r}; expected whole numbers such as 0,1,5,20.")
-    return int(text)
 
 
 def _load(name: str, settings: Settings, session: Session) -> Embedder:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import pytest
 
 from app.evaluations import Evaluations, Measured, OnProgress, Subject
+from app.measurements import MeasurementFolder
 from indexer.errors import UsageError
 from indexer.evaluation.study import EvaluationProgress
 from tests.app.waiting import wait_until
@@ -43,8 +45,8 @@ def gated():
 
 
 @pytest.fixture
-def evaluations(gated: Gated):
-    made = Evaluations(gated)
+def evaluations(gated: Gated, tmp_path: Path):
+    made = Evaluations(gated, MeasurementFolder(tmp_path / "quality"))
     yield made
     made.close()
     gated.let_go(100)
@@ -109,3 +111,20 @@ def test_one_that_fails_says_why_and_can_be_begun_again(
     gated.let_go()
     wait_until(lambda: evaluations.status(WORK).measured is not None)
     assert evaluations.status(WORK).state == "idle"
+
+
+def test_what_was_found_is_there_when_the_app_starts_again(
+    gated: Gated, evaluations: Evaluations, tmp_path: Path
+) -> None:
+    evaluations.start(WORK)
+    gated.let_go()
+    wait_until(lambda: not evaluations.status(WORK).is_busy)
+    found = evaluations.status(WORK).measured
+    again = Evaluations(gated, MeasurementFolder(tmp_path / "quality"))
+    assert again.status(WORK).measured == found
+    assert again.status(HOME).measured is None
+    assert again.status(Subject("work", "faq")).measured is None
+    (file,) = (tmp_path / "quality").glob("*.json")
+    file.write_text(file.read_text()[:-20])
+    broken = Evaluations(gated, MeasurementFolder(tmp_path / "quality"))
+    assert broken.status(WORK).measured is None  # it can be measured again

@@ -59,6 +59,9 @@ def test_judging_feeds_the_quality_plot(app: Served, page: Page) -> None:
     page.goto(app.url + "/quality")
     expect(page.get_by_text("has been judged yet")).to_be_visible()
     expect(page.get_by_role("button", name="Measure")).to_be_disabled()
+    # Hits change places when the model is ready, and thumbs move with them: wait for it.
+    page.goto(app.url + "/refine?q=tap")
+    expect(picture(page, "Time of each step")).to_be_attached(timeout=60_000)
     for question in QUESTIONS:
         judge(app, page, question)
     page.reload()  # what was said is there again

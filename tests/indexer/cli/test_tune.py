@@ -120,6 +120,42 @@ def test_what_was_judged_in_the_app_is_tuned_by(gircse, judged: Path, tmp_path: 
     assert "(work: 11 queries)" in result.stdout
 
 
+def test_a_collection_is_evaluated_by_what_was_judged(gircse, judged: Path) -> None:
+    result = gircse("eval", "--collection", "work")
+    assert result.exit_code == 2
+    assert "no hit of 'work' was judged as an answer yet" in result.stderr
+    gircse.ok("judgements", "import", "work", judged)
+
+    text = gircse.ok("eval", "-c", "work", "--steps", "0,3")
+    report = gircse.json("eval", "-c", "work", "--steps", "0,3")
+
+    assert "work: 12 judged queries" in text
+    assert re.search(r"^meaning and words +3 +\d+ +[\d.]+ +[\d.]+ to [\d.]+", text, re.MULTILINE)
+    assert "Knee: " in text
+    assert [point["steps"] for point in report["hybrid"]] == [0, 3, report["query_steps"]]
+    assert report["queries"] == 12
+    given = gircse.json("eval", "-c", "work", "--steps", "0,3", "-j", judged)
+    assert [one["figures"] for one in given["hybrid"]] == [
+        one["figures"] for one in report["hybrid"]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "give judged sets, or --collection NAME"),
+        (["-j", "x"], "give judged sets, or --collection NAME"),
+        (["-c", "work", "--matrix"], "--matrix is of judged sets"),
+        (["-c", "work", "my-set"], "DIR is of judged sets"),
+        (["-c", "work", "--model", "m"], "--model is of judged sets"),
+    ],
+)
+def test_sets_and_collections_are_not_mixed(gircse, arguments: list[str], words: str) -> None:
+    result = gircse("eval", *arguments)
+    assert result.exit_code == 2, result.output
+    assert words in " ".join(result.stderr.split())
+
+
 def test_judged_sets_bring_their_own_documents(gircse, judged: Path) -> None:
     with (judged / "corpus.jsonl").open("w", encoding="utf-8") as file:
         for subject in SUBJECTS:
