@@ -243,7 +243,7 @@ def _advise(parts: Services, subject: Subject, measured: Measured, ranking: Rank
         not parts.is_read_only
         and knee.steps != current
         and st.button(
-            f"Make {steps_text(knee.steps)} the default of “{subject.collection}”",
+            f"Make {steps_text(knee.steps)} the default of “{markdown_text(subject.collection)}”",
             icon=":material/check_circle:",
             type="primary",
         )
@@ -283,7 +283,7 @@ def _advise_weight(
         f"{now} now."
     )
     if not parts.is_read_only and st.button(
-        f"Use this weight in “{collection}”", icon=":material/balance:"
+        f"Use this weight in “{markdown_text(collection)}”", icon=":material/balance:"
     ):
         make_default(parts, collection, measured, dense_weight=advised)
         _say(f"“{markdown_text(collection)}” weighs meaning by {text} from now on.")
