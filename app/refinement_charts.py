@@ -36,6 +36,7 @@ _DARK = [
 ]  # fmt: skip
 _IN_TEXT = {True: "occurs in the text", False: "does not"}
 _BELOW = DEPTH + 1
+_RANK_TICKS = (1, 2, 3, 5, 10, 20, 30, 40, 50)
 _LEGEND = alt.Legend(orient="bottom", title=None, labelLimit=320, columns=1, symbolStrokeWidth=2)
 
 
@@ -143,6 +144,7 @@ def ranking_picture(query: QueryStudy, chosen: RankLine | None) -> tuple[Picture
     letters = dict(zip([line.chunk_id for line in followed], ascii_uppercase, strict=False))
     steps = query.refinement.steps
     others = [line for line in query.lines if line.chunk_id not in letters]
+    lowest = max(rank or _BELOW for line in query.lines for rank in line.ranks)
     x = alt.X(
         "step:Q",
         title="Refinement steps of the query",
@@ -153,8 +155,8 @@ def ranking_picture(query: QueryStudy, chosen: RankLine | None) -> tuple[Picture
         "rank:Q",
         title="Rank",
         # The first places are the ones that count: they get more room.
-        scale=alt.Scale(type="sqrt", domain=[_BELOW, 1], nice=False, padding=8),
-        axis=alt.Axis(values=[1, 2, 3, 5, 10, 20, 30, 40, 50], grid=True),
+        scale=alt.Scale(type="sqrt", domain=[lowest, 1], nice=False, padding=8),
+        axis=alt.Axis(values=[rank for rank in _RANK_TICKS if rank <= lowest], grid=True),
     )
     tooltip = [
         alt.Tooltip("label:N", title="Passage"),
@@ -176,7 +178,8 @@ def ranking_picture(query: QueryStudy, chosen: RankLine | None) -> tuple[Picture
     names = ends.mark_text(fontWeight="bold", fontSize=11, color="white").encode(
         text="letter:N", color=alt.value("white")
     )
-    chart = alt.layer(backdrop, lines, discs, names).properties(height=520)
+    height = 520 if lowest > 20 else 120 + 20 * lowest
+    chart = alt.layer(backdrop, lines, discs, names).properties(height=height)
     key = [
         f"{letters[line.chunk_id]} — {line.label}: rank {_place(line.ranks[0])} at "
         f"{steps_text(steps[0])}, {_place(line.ranks[-1])} at {steps_text(steps[-1])}"
