@@ -18,7 +18,8 @@ from app.refinement_charts import (
     words_picture,
 )
 from app.services import Services
-from indexer.embedder import Embedder
+from indexer.documents import embedding_text
+from indexer.embedder import Embedder, load_baseline, soft_tokens
 from indexer.errors import UsageError
 from indexer.index_report import IndexOptions
 from indexer.library import Library
@@ -82,7 +83,7 @@ def test_ranks_are_those_of_a_search_by_meaning(ready: Services, study: QueryStu
 
 
 def test_a_pair_is_compared_as_it_is_stored_and_refined_alike(
-    ready: Services, study: QueryStudy
+    ready: Services, study: QueryStudy, minilm: Embedder
 ) -> None:
     best = study.lines[0].chunk_id
     pair = study_pair(ready, study, chunk_id=best)
@@ -98,6 +99,12 @@ def test_a_pair_is_compared_as_it_is_stored_and_refined_alike(
     assert pair.stored is not None
     assert pair.stored[-1] == pytest.approx(hit.score, abs=1e-4)
     assert len(pair.both) == len(pair.stored) == STEPS + 1
+    with ready.collections.use("default") as opened:
+        read = embedding_text(opened.store.get([best])[best].chunk)
+    as_indexed = minilm.embed_documents_at([read], range(STEPS + 1))[:, 0]
+    np.testing.assert_allclose(
+        pair.passage.vectors, as_indexed, atol=0.01
+    )  # bfloat16, other shapes
     own = study_pair(ready, study, text="Keep it below four degrees.")
     assert own.stored is None
     assert own.passage.text == "Keep it below four degrees."
@@ -173,3 +180,9 @@ def test_a_random_causal_model_is_shown_and_said_to_be_unreadable(
     assert pair.both[0] == pytest.approx(pair.stored[0], abs=1e-3)  # stored at one step
     for chart, _ in (words_picture(study.refinement), time_picture(study.refinement)):
         assert chart.to_json()
+
+
+def test_a_model_that_says_no_words_is_refused(minilm: Embedder) -> None:
+    baseline = load_baseline(minilm, "mean")
+    with pytest.raises(TypeError, match="does not say what its soft tokens are near"):
+        soft_tokens(baseline, QUESTION, max_steps=0, words=5)
