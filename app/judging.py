@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from app.errors import ReadOnlyError
 from app.services import Services
-from indexer.evaluation.judgement_book import JudgementBook, passage_key
+from indexer.evaluation.judged_queries import passage_key
+from indexer.evaluation.judgement_book import JudgementBook
 from indexer.results import Hit
 
 __all__ = ["judge", "judged_as"]

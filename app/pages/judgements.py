@@ -7,7 +7,8 @@ import streamlit as st
 from app.quality import export_archive
 from app.rendering import markdown_text, visible_line
 from app.services import Services
-from indexer.evaluation.judgement_book import JudgedQuery, JudgementBook
+from indexer.evaluation.judged_queries import JudgedQuery
+from indexer.evaluation.judgement_book import JudgementBook
 from indexer.wording import count_text, time_text
 
 __all__ = ["show_judgements"]

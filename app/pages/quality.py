@@ -9,7 +9,8 @@ from app.evaluations import EvaluationStatus, Measured, Subject
 from app.pages.chooser import choose_collection
 from app.pages.judged_sets import add_judged_set, remove_judged_set
 from app.pages.judgements import show_judgements
-from app.quality import is_current, make_default
+from app.pages.quality_advice import advise, show_news
+from app.quality import is_current
 from app.quality_charts import (
     METRIC_NAMES,
     RANKING_NAMES,
@@ -20,21 +21,16 @@ from app.quality_charts import (
 from app.rendering import markdown_text
 from app.resources import services
 from app.services import Services
-from app.slider import step_range
 from indexer.embedder import ModelError
 from indexer.errors import IndexerError
 from indexer.evaluation.curve import QualityCurve, Ranking
 from indexer.evaluation.judged_sets import JudgedSet
 from indexer.evaluation.metrics import Metric
-from indexer.evaluation.tuning import StepOutcome
-from indexer.fusion import AUTOMATIC
-from indexer.wording import milliseconds_text, steps_text, time_text
+from indexer.wording import time_text
 
 __all__ = ["show"]
 
 _OWN = ""
-_NEWS = "quality-news"
-_TRUSTED_P = 0.05
 
 
 def show() -> None:
@@ -65,8 +61,7 @@ def _page(parts: Services, names: list[str]) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         collection = choose_collection(names, parts.settings)
         subject = _choose_subject(collection, sets)
-    if news := st.session_state.pop(_NEWS, None):
-        st.success(news, icon=":material/check:")
+    show_news()
     if subject.judged_by == _OWN:
         is_ready = show_judgements(parts, collection)
     else:
@@ -187,7 +182,7 @@ def _show_measured(parts: Services, subject: Subject, measured: Measured) -> Non
     for against, side in sides.items():
         chart, text = curve_picture(curve, metric, ranking, against)
         side.altair_chart(chart.properties(description=text), width="stretch")
-    _advise(parts, subject, measured, ranking)
+    advise(parts, subject, measured, ranking)
     with st.expander("The figures as a table"):
         _table(curve, ranking)
 
@@ -212,86 +207,6 @@ def _choose_ranking() -> Ranking:
         "Search by", list(by_name), default=next(iter(by_name)), required=True, key="ranking"
     )
     return by_name[name] if name else "hybrid"
-
-
-def _advise(parts: Services, subject: Subject, measured: Measured, ranking: Ranking) -> None:
-    """Say what the knee is, and offer to make it the default."""
-    curve = measured.curve
-    knee, first = curve.knee(ranking), curve.points(ranking)[0]
-    with parts.collections.use(subject.collection) as opened:
-        current = opened.query_steps()
-        low, high = step_range(opened.model_info())
-    if low == high:
-        st.caption("The collection's model has no refinement steps: there is nothing to choose.")
-        return
-    figure = knee.figures["ndcg@10"]
-    gain = ""
-    if figure.change is not None:
-        p_value = figure.p_value
-        sure = p_value is not None and p_value < _TRUSTED_P
-        chance = "" if p_value is None else f", p = {p_value:.3f}"
-        gain = (
-            f", {100 * figure.change:+.1f} points against {steps_text(first.steps)}"
-            f" ({'more than chance' if sure else 'may be chance'}{chance})"
-        )
-    st.markdown(
-        f"**Knee: {steps_text(knee.steps)}.** The fewest whose nDCG@10 comes within 0.1 point of "
-        f"the best: {figure.mean:.3f}{gain}, in {milliseconds_text(knee.latency_ms)} per search. "
-        f"The collection is searched with {steps_text(current)} now."
-    )
-    if (
-        not parts.is_read_only
-        and knee.steps != current
-        and st.button(
-            f"Make {steps_text(knee.steps)} the default of “{markdown_text(subject.collection)}”",
-            icon=":material/check_circle:",
-            type="primary",
-        )
-    ):
-        make_default(parts, subject.collection, measured, steps=knee.steps)
-        _say(
-            f"“{markdown_text(subject.collection)}” is searched with {steps_text(knee.steps)} from "
-            "now on, where nothing else is chosen."
-        )
-    if ranking == "hybrid" and knee.steps in measured.outcomes:
-        _advise_weight(parts, subject.collection, measured, measured.outcomes[knee.steps])
-
-
-def _advise_weight(
-    parts: Services, collection: str, measured: Measured, outcome: StepOutcome
-) -> None:
-    """Offer another weight of meaning against words where it gains on queries not seen."""
-    with parts.collections.use(collection) as opened:
-        current = opened.search_defaults().dense_weight
-    if current != measured.dense_weight:
-        st.info(
-            "The weight of meaning against words was changed since: measure again to see what it "
-            "gives.",
-            icon=":material/info:",
-        )
-        return
-    advised = outcome.advised_weight
-    if advised == (AUTOMATIC if current is None else current):
-        return
-    now = "chosen for each query by itself" if current in (None, AUTOMATIC) else f"{current:g}"
-    text = "chosen for each query by itself" if advised == AUTOMATIC else f"{advised:g} of 1"
-    gain = 100 * (outcome.expected - outcome.automatic)
-    chance = "" if outcome.p_value is None else f" (p = {outcome.p_value:.3f})"
-    st.markdown(
-        f"**Weight of meaning against words: {text}.** On queries that did not choose it, "
-        f"{gain:+.1f} points of nDCG@10 against choosing it for each query{chance}. It is "
-        f"{now} now."
-    )
-    if not parts.is_read_only and st.button(
-        f"Use this weight in “{markdown_text(collection)}”", icon=":material/balance:"
-    ):
-        make_default(parts, collection, measured, dense_weight=advised)
-        _say(f"“{markdown_text(collection)}” weighs meaning by {text} from now on.")
-
-
-def _say(news: str) -> None:
-    st.session_state[_NEWS] = news
-    st.rerun()
 
 
 def _table(curve: QualityCurve, ranking: Ranking) -> None:

@@ -16,7 +16,7 @@ from indexer.errors import UsageError
 from indexer.wording import count_text, time_text
 
 if TYPE_CHECKING:
-    from indexer.evaluation.judgement_book import JudgedQuery
+    from indexer.evaluation.judged_queries import JudgedQuery
 
 __all__ = ["app"]
 

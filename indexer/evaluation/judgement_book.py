@@ -9,93 +9,40 @@ collection's ids, and where those are gone by their file names: a file was moved
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import replace
 from pathlib import Path, PurePath
-from typing import Any
 
 from filelock import FileLock, Timeout
 
-from indexer.documents import Chunk, text_hash
-from indexer.errors import CollectionBusyError, StorageError, UsageError
+from indexer.documents import Chunk
+from indexer.errors import CollectionBusyError, UsageError
+from indexer.evaluation.judged_queries import (
+    JudgedPassage,
+    JudgedQuery,
+    passage_key,
+    qrels_text,
+    queries_text,
+    query_id,
+    query_text,
+    read_queries,
+)
 from indexer.evaluation.judgements import Judgements
-from indexer.evaluation.lines import clean_text, text_lines
 from indexer.segments import disk_errors, sync_folder
 from indexer.stores.base import DocumentRecord
 
-__all__ = [
-    "FOLDER",
-    "QRELS_FILE",
-    "QRELS_HEADING",
-    "QUERIES_FILE",
-    "JudgedPassage",
-    "JudgedQuery",
-    "JudgementBook",
-    "passage_key",
-]
+__all__ = ["FOLDER", "QRELS_FILE", "QUERIES_FILE", "JudgementBook"]
 
 FOLDER = "judgements"
 """Name of the folder inside a collection's directory."""
 
 QUERIES_FILE, QRELS_FILE = "queries.jsonl", "qrels/test.tsv"
-QRELS_HEADING = ("query-id", "corpus-id", "score")
 _LOCK = ".lock"
 _PATIENCE_S = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class JudgedPassage:
-    """What was said of one passage, or of a whole document, for one query.
-
-    Args:
-        document: id of the document.
-        source: path of the document when it was judged.
-        passage: what ``passage_key`` gives for the passage's text; empty for a whole document.
-        grade: 0 for not relevant, above that for relevant.
-        judged_at: seconds since the epoch.
-    """
-
-    document: str
-    source: str
-    passage: str
-    grade: int
-    judged_at: float
-
-
-@dataclass(frozen=True, slots=True)
-class JudgedQuery:
-    """A query with everything that was said of its hits, oldest first."""
-
-    id: str
-    text: str
-    passages: tuple[JudgedPassage, ...]
-
-    @property
-    def grades(self) -> dict[str, int]:
-        """The grade of each judged document: that of its best passage."""
-        found: dict[str, int] = {}
-        for one in self.passages:
-            found[one.document] = max(one.grade, found.get(one.document, one.grade))
-        return found
-
-    def grade_of(self, document: str, passage: str) -> int | None:
-        """Return what was said of a passage; None where nothing was."""
-        for one in self.passages:
-            if (one.document, one.passage) == (document, passage):
-                return one.grade
-        return None
-
-
-def passage_key(chunk: Chunk) -> str:
-    """Return what tells a passage's text from every other one."""
-    return text_hash(chunk.text).hex()[:32]
 
 
 class JudgementBook:
@@ -115,22 +62,16 @@ class JudgementBook:
         Raises:
             StorageError: the file cannot be read; the message names the line.
         """
-        file = self.folder / QUERIES_FILE
-        with disk_errors(file, needed=0):
-            try:
-                status = file.stat()
-            except FileNotFoundError:
-                return ()
-        return _read(file, status.st_ino, status.st_mtime_ns, status.st_size)
+        return read_queries(self.folder / QUERIES_FILE)
 
     def query(self, text: str) -> JudgedQuery | None:
         """Return what was judged for a query, whatever the white space in it."""
-        wanted = _query_id(_query_text(text))
+        wanted = query_id(query_text(text))
         return next((one for one in self.queries() if one.id == wanted), None)
 
     def find(self, name: str) -> JudgedQuery | None:
         """Return a judged query by its id or its text."""
-        wanted = {name, _query_id(_query_text(name))}
+        wanted = {name, query_id(query_text(name))}
         return next((one for one in self.queries() if one.id in wanted), None)
 
     def judge(
@@ -188,7 +129,7 @@ class JudgementBook:
             CollectionBusyError, StorageError: as for ``judge``.
         """
         with self._writing() as known:
-            found = {query, _query_id(_query_text(query))} & known.keys()
+            found = {query, query_id(query_text(query))} & known.keys()
             for one in found:
                 del known[one]
         return bool(found)
@@ -229,8 +170,8 @@ class JudgementBook:
             known = {one.id: one for one in self.queries()}
             yield known
             # The queries first: they are what counts, and the grades can be made from them.
-            _replace(self.folder / QUERIES_FILE, _queries_text(known.values()))
-            _replace(self.folder / QRELS_FILE, _qrels_text(known.values()))
+            _replace(self.folder / QUERIES_FILE, queries_text(known.values()))
+            _replace(self.folder / QRELS_FILE, qrels_text(known.values()))
 
 
 class _Present:
@@ -268,8 +209,8 @@ def _put(
     *,
     is_taken_back: bool = False,
 ) -> None:
-    text = _query_text(text)
-    before = known.get(_query_id(text), JudgedQuery(_query_id(text), text, ()))
+    text = query_text(text)
+    before = known.get(query_id(text), JudgedQuery(query_id(text), text, ()))
     places = {(one.document, one.passage) for one in said}
     kept = tuple(one for one in before.passages if (one.document, one.passage) not in places)
     after = replace(before, passages=kept if is_taken_back else (*kept, *said))
@@ -277,17 +218,6 @@ def _put(
         known[after.id] = after
     else:
         known.pop(after.id, None)
-
-
-def _query_text(text: str) -> str:
-    cleaned = " ".join(clean_text(text).split())
-    if not cleaned:
-        raise UsageError("the query is empty; judge the hits of one that says something")
-    return cleaned
-
-
-def _query_id(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
 
 
 @contextmanager
@@ -318,63 +248,3 @@ def _replace(path: Path, text: str) -> None:
             os.fsync(stream.fileno())
         draft.replace(path)
         sync_folder(path.parent)
-
-
-def _queries_text(queries: Iterable[JudgedQuery]) -> str:
-    return "".join(json.dumps(_as_record(one), ensure_ascii=False) + "\n" for one in queries)
-
-
-def _as_record(query: JudgedQuery) -> dict[str, object]:
-    passages = [
-        {
-            "document": one.document,
-            "source": one.source,
-            "passage": one.passage,
-            "grade": one.grade,
-            "judged_at": round(one.judged_at, 3),
-        }
-        for one in query.passages
-    ]
-    return {"_id": query.id, "text": query.text, "metadata": {"passages": passages}}
-
-
-def _qrels_text(queries: Iterable[JudgedQuery]) -> str:
-    rows = ["\t".join(QRELS_HEADING)]
-    for query in queries:
-        rows += [f"{query.id}\t{document}\t{grade}" for document, grade in query.grades.items()]
-    return "\n".join(rows) + "\n"
-
-
-@lru_cache(maxsize=32)
-def _read(file: Path, _inode: int, _changed_ns: int, _size: int) -> tuple[JudgedQuery, ...]:
-    found: list[JudgedQuery] = []
-    try:
-        lines = list(text_lines(file))
-    except UsageError as error:
-        raise StorageError(str(error)) from error
-    for line, place in lines:
-        try:
-            found.append(_from_record(json.loads(line)))
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            raise StorageError(
-                f"{place} is no judged query ({error}); mend the line or remove it"
-            ) from error
-    return tuple(found)
-
-
-def _from_record(record: Any) -> JudgedQuery:  # noqa: ANN401 - what JSON may hold
-    passages = record["metadata"]["passages"]
-    return JudgedQuery(
-        id=str(record["_id"]),
-        text=clean_text(record["text"]),
-        passages=tuple(
-            JudgedPassage(
-                document=str(one["document"]),
-                source=str(one["source"]),
-                passage=str(one["passage"]),
-                grade=int(one["grade"]),
-                judged_at=float(one["judged_at"]),
-            )
-            for one in passages
-        ),
-    )

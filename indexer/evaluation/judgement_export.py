@@ -7,12 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from indexer.errors import UsageError
-from indexer.evaluation.judgement_book import (
-    QRELS_FILE,
-    QRELS_HEADING,
-    QUERIES_FILE,
-    JudgementBook,
-)
+from indexer.evaluation.judged_queries import QRELS_HEADING
+from indexer.evaluation.judgement_book import QRELS_FILE, QUERIES_FILE, JudgementBook
 from indexer.segments import disk_errors
 from indexer.stores.base import VectorStore
 
