@@ -33,7 +33,10 @@ def judge_hit(parts: Services, collection: str, query_text: str, hit: Hit) -> No
         return
     key = f"judge-{collection}-{hit.chunk.id}"
     # What is kept counts, not what this browser tab believes: another tab may have judged since.
-    st.session_state[key] = None if said is None else int(said)
+    # Set only where they differ: a value that is set overrides what was clicked in the browser.
+    thumb = None if said is None else int(said)
+    if st.session_state.get(key) != thumb:
+        st.session_state[key] = thumb
     with st.container(
         horizontal=True, vertical_alignment="center", gap="small", width="content", key=f"gs-{key}"
     ):
