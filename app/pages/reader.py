@@ -1,4 +1,4 @@
-"""A passage within its document: a drawer beside the results."""
+"""A passage within its document: beside the results, or in a drawer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from indexer.documents import Chunk
 from indexer.errors import IndexerError
 from indexer.stores.base import DocumentRecord
 
-__all__ = ["show_document"]
+__all__ = ["draw_reader", "show_document"]
 
 _FIRST_REACH = 2_000
 _FURTHER = 8_000
@@ -44,16 +44,25 @@ def show_document(
     """
     title = record.title if len(record.title) <= _TITLE_CHARS else record.title[:_TITLE_CHARS] + "…"
     drawer = st.dialog(markdown_text(title) or "Document", width="medium", position="right")
-    drawer(_draw)(parts, collection, record, chunk, highlights)
+    drawer(draw_reader)(parts, collection, record, chunk, highlights)
 
 
-def _draw(
+def draw_reader(
     parts: Services,
     collection: str,
     record: DocumentRecord,
-    chunk: Chunk | None,
-    highlights: Sequence[tuple[int, int]],
+    chunk: Chunk | None = None,
+    highlights: Sequence[tuple[int, int]] = (),
 ) -> None:
+    """Draw a document around a passage, or from its start, into the container at hand.
+
+    Args:
+        parts: of the app.
+        collection: what it is in.
+        record: the document.
+        chunk: the passage.
+        highlights: spans of the passage to mark.
+    """
     try:
         with parts.collections.use(collection) as opened:
             document = opened.store.document(record.id)
