@@ -16,6 +16,7 @@ from indexer.embedder import Embedder, load_embedder
 from indexer.extraction import ExtractionLimits
 from indexer.index_report import IndexOptions
 from indexer.library import Library
+from indexer.preview import Previewer, PreviewLimits
 from indexer.settings import Settings, load
 
 __all__ = ["build", "services"]
@@ -57,6 +58,7 @@ def build(settings: Settings, *, takes_paths: bool) -> Services:
         queue=queue,
         worker=IndexingWorker(queue, collections, models.get, options),
         metrics=Metrics(),
+        previewer=Previewer(PreviewLimits(memory_bytes=settings.memory_mb * 1024 * 1024)),
         takes_paths=takes_paths,
     )
 

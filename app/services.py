@@ -21,6 +21,7 @@ from app.uploads import Upload, UploadFolder
 from indexer.discovery import check_roots
 from indexer.errors import UsageError
 from indexer.library import Library
+from indexer.preview import Previewer
 from indexer.search import SearchRequest, SearchResult
 from indexer.settings import Settings
 
@@ -40,6 +41,7 @@ class Services:
         queue: jobs that are not done.
         worker: does them.
         metrics: what is counted.
+        previewer: shows passages in the files that they are from.
         takes_paths: whether users may name paths of this machine: only where they are on it.
     """
 
@@ -51,6 +53,7 @@ class Services:
     queue: JobQueue
     worker: IndexingWorker
     metrics: Metrics
+    previewer: Previewer
     takes_paths: bool
 
     @property
@@ -67,6 +70,7 @@ class Services:
     def close(self) -> None:
         """Stop after the batch at hand and write everything down; may be called twice."""
         self.models.close()
+        self.previewer.close()
         self.worker.close()
         self.collections.close()
 

@@ -22,7 +22,7 @@ from indexer.loaders.builder import DocumentBuilder
 from indexer.loaders.encoding import decode
 from indexer.loaders.html import add_html, parse_html
 
-__all__ = ["load", "write_markdown"]
+__all__ = ["load", "markdown_html", "write_markdown"]
 
 _FRONT_MATTER = re.compile(r"\A(---|\+\+\+)[ \t]*\n(.*?)^(?:\1|\.\.\.)[ \t]*(?:\n|\Z)", re.S | re.M)
 _MAX_FRONT_MATTER_CHARS = 100_000
@@ -63,9 +63,22 @@ def load(data: bytes, *, source: str, name: str) -> Document:
 
 def write_markdown(writer: BlockWriter, text: str) -> None:
     """Write the text of Markdown without front matter."""
+    _write(writer, _parser().parse(_reduce_extensions(text)))
+
+
+def markdown_html(data: bytes) -> str:
+    """Return a Markdown file without front matter as HTML, with whatever HTML stands in it.
+
+    Raises:
+        ExtractionError: ``binary`` when it is no text.
+    """
+    _, body = _split_front_matter(decode(data))
+    return str(_parser().render(_reduce_extensions(body)))
+
+
+def _parser() -> MarkdownIt:
     # the preset's nesting limit of 20 silently drops what lies deeper
-    parser = MarkdownIt("commonmark", {"maxNesting": 200}).enable(["table", "strikethrough"])
-    _write(writer, parser.parse(_reduce_extensions(text)))
+    return MarkdownIt("commonmark", {"maxNesting": 200}).enable(["table", "strikethrough"])
 
 
 def _split_front_matter(text: str) -> tuple[dict[str, str], str]:
