@@ -51,9 +51,7 @@ def load(data: bytes, *, source: str, name: str) -> Document:
     """
     fields, body = _split_front_matter(decode(data))
     builder = DocumentBuilder(source=source, name=name, media_type="markdown")
-    summary = next((fields[field] for field in _SUMMARY_FIELDS if fields.get(field)), "")
-    if summary not in body:
-        builder.block(summary)
+    builder.block(_summary(fields, body))
     write_markdown(BlockWriter(builder), body)
     title = fields.pop("title", None)
     if title and not builder.length:
@@ -67,13 +65,23 @@ def write_markdown(writer: BlockWriter, text: str) -> None:
 
 
 def markdown_html(data: bytes) -> str:
-    """Return a Markdown file without front matter as HTML, with whatever HTML stands in it.
+    """Return a Markdown file as HTML, with whatever HTML stands in it.
+
+    What of its front matter is part of the extracted text comes first.
 
     Raises:
         ExtractionError: ``binary`` when it is no text.
     """
-    _, body = _split_front_matter(decode(data))
-    return str(_parser().render(_reduce_extensions(body)))
+    fields, body = _split_front_matter(decode(data))
+    content = str(_parser().render(_reduce_extensions(body)))
+    lead = _summary(fields, body) or ("" if content.strip() else fields.get("title", ""))
+    return f"<p>{html.escape(lead)}</p>\n{content}" if lead else content
+
+
+def _summary(fields: Mapping[str, str], body: str) -> str:
+    """Return what the front matter says about a page and the page itself does not repeat."""
+    summary = next((fields[field] for field in _SUMMARY_FIELDS if fields.get(field)), "")
+    return "" if summary in body else summary
 
 
 def _parser() -> MarkdownIt:

@@ -141,9 +141,10 @@ def _matching_blocks(passage: str, text: str, expected: int) -> Iterator[tuple[i
 def _hits(passage: str, text: str) -> list[tuple[int, int]]:
     """Return where pieces of the passage occur, as ``(in passage, in text)``."""
     size = max(_MIN_PROBE_CHARS, min(_PROBE_CHARS, len(passage) // 4))
+    last = max(0, len(passage) - size)
     return [
         (start, at)
-        for start in range(0, max(1, len(passage) - size + 1), max(1, size // 4))
+        for start in (*range(0, last, max(1, size // 4)), last)
         for at in _occurrences(text, passage[start : start + size])
     ]
 

@@ -95,7 +95,7 @@ def test_a_passage_is_shown_within_its_document(ready: Services) -> None:
     test = page(q="limescale in the cartridge")
     next(button for button in test.button if button.label == "Show in document").click().run()
     assert not test.exception
-    assert "gs-document" in html(test)
+    assert 'class="gs-markup"' in html(test)
     assert 'id="gs-found"' in html(test)
 
 
