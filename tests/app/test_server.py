@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 import subprocess
@@ -126,6 +127,9 @@ def test_a_page_that_fails_shows_no_traceback(
     assert "documents are safe" in shown[0]
     assert "secret" not in shown[0]
     assert "/secret/path" in caplog.text
+    number = re.search(r"\(error ([0-9a-f]{8})\)", shown[0])
+    assert number is not None
+    assert number[1] in caplog.text
 
 
 def test_nobody_else_may_name_the_host(home: Path, tmp_path: Path) -> None:
