@@ -32,8 +32,8 @@ def watch(page: Page) -> Watched:
             watched.foreign.append(request.url)
 
     def note_message(message: ConsoleMessage) -> None:
-        # Opened by its address, a second page is where Streamlit first looks for itself, in vain.
-        is_probe = "/library/_stcore/" in message.location.get("url", "")
+        # Opened by its address, a page is where Streamlit first looks for itself, in vain.
+        is_probe = "_stcore" in urlsplit(message.location.get("url", "")).path.split("/")[2:]
         if message.type == "error" and not is_probe:
             watched.complaints.append(message.text)
 
