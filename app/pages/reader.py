@@ -125,17 +125,20 @@ def _draw(
 def _file_actions(parts: Services, original: Original, key: str) -> None:
     if original.state != "there":
         return
-    st.download_button(
-        "Download",
-        data=partial(read_original, original),  # when it is asked for, not before
-        file_name=original.name,
-        # whatever it is: a page of a stranger's is never opened as one of the app's
-        mime="application/octet-stream",
-        key=f"download-{key}",
-        icon=":material/download:",
-        type="tertiary",
-        on_click="ignore",
-    )
+    # An app that only shows, and that others reach, hands out no files: they may hold more than is
+    # to be seen, such as changes that were tracked.
+    if parts.takes_paths or not parts.is_read_only:
+        st.download_button(
+            "Download",
+            data=partial(read_original, original),  # when it is asked for, not before
+            file_name=original.name,
+            # whatever it is: a page of a stranger's is never opened as one of the app's
+            mime="application/octet-stream",
+            key=f"download-{key}",
+            icon=":material/download:",
+            type="tertiary",
+            on_click="ignore",
+        )
     if parts.takes_paths and can_show_folder() and not parts.uploads.owns(original.path):
         st.button(
             "Open folder",

@@ -221,3 +221,17 @@ def test_the_folder_is_offered_where_paths_are_taken_and_there_is_a_desktop(
     assert [path.name for path in shown] == ["dripping-tap.md"]
     monkeypatch.setattr(Services, "takes_paths", False)
     assert "Open folder" not in labels(reader("dripping-tap.md"))
+
+
+def test_files_are_handed_out_unless_the_app_only_shows_and_others_reach_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for takes_paths, is_read_only, is_offered in (
+        (True, False, True),
+        (True, True, True),
+        (False, False, True),
+        (False, True, False),
+    ):
+        monkeypatch.setattr(Services, "takes_paths", takes_paths)
+        monkeypatch.setattr(Services, "is_read_only", is_read_only)
+        assert bool(reader("dripping-tap.md").get("download_button")) is is_offered
