@@ -28,6 +28,7 @@ from app.api.config import ApiConfig, allowed_hosts, check_reach
 from app.api.routes import api_routes
 from app.errors import log_unexpected
 from app.headers import SafeHeaders
+from app.login_outcome import LoginOutcome
 from app.resources import services
 from indexer.errors import UsageError
 from indexer.settings import load
@@ -67,7 +68,7 @@ def _api_config() -> ApiConfig:
 
 
 ROUTES = api_routes(services, _api_config)
-MIDDLEWARE = (Middleware(SafeHeaders),)
+MIDDLEWARE = (Middleware(SafeHeaders), Middleware(LoginOutcome))
 
 
 def run(*, port: int, address: str, headless: bool, host_names: Sequence[str] = ()) -> None:

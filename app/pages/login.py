@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import streamlit as st
 
 from app.accounts import Accounts
+from app.login_outcome import FAILED
 from app.rendering import markdown_text
 from app.resources import accounts
 
@@ -47,13 +48,20 @@ def show_user() -> None:
 
 
 def _ask(rules: Accounts) -> None:
+    name, value = FAILED
+    if st.query_params.get(name) == value:
+        st.error(
+            "The login did not work: the provider could not be reached, refused it, or took too "
+            "long. Try again; if it fails again, the log of the program that runs the app has the "
+            "cause.",
+            icon=":material/lock:",
+        )
     st.markdown("Log in to search and read the documents that are kept here.")
     for provider in rules.providers or ("",):
         st.button(
             f"Log in with {markdown_text(provider.capitalize())}" if provider else "Log in",
             key=f"login-{provider}",
             icon=":material/login:",
-            type="primary",
             on_click=st.login,
             args=(provider,) if provider else (),
         )

@@ -33,6 +33,7 @@ class Provider(ThreadingHTTPServer):
         self.key = RSAKey.generate_key(2048, parameters={"kid": "1"}, private=True)
         self.email = "ann@example.org"
         self.nonce = ""
+        self.is_down = False
 
     @property
     def url(self) -> str:
@@ -74,6 +75,11 @@ class Answers(BaseHTTPRequestHandler):
             )
         elif parts.path == "/keys":
             self.answer({"keys": [self.server.key.as_dict(private=False)]})
+        elif parts.path == "/authorize" and self.server.is_down:
+            back = urlencode({"error": "server_error", "state": asked["state"]})
+            self.send_response(302)
+            self.send_header("Location", f"{asked['redirect_uri']}?{back}")
+            self.end_headers()
         elif parts.path == "/authorize":
             self.server.nonce = asked.get("nonce", "")
             back = urlencode({"code": "code-1", "state": asked["state"]})
@@ -180,6 +186,29 @@ def test_who_is_not_on_the_list_is_turned_away(app: Served, provider: Provider, 
         assert_closed(page)
     finally:
         provider.email = "ann@example.org"
+
+
+def test_a_login_that_fails_says_so_and_can_be_tried_again(
+    app: Served, provider: Provider, page: Page
+) -> None:
+    failed = page.get_by_text("The login did not work")
+    provider.is_down = True
+    try:
+        page.goto(app.url)
+        page.get_by_role("button", name="Log in").click()
+        expect(failed).to_be_visible()
+        assert_closed(page)
+    finally:
+        provider.is_down = False
+    provider.nonce = "of another login"
+    page.goto(f"{app.url}/oauth2callback?code=stolen&state=unknown")
+    expect(failed).to_be_visible()
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("heading", name="Search your documents")).to_be_visible()
+    expect(failed).to_have_count(0)
+    page.get_by_role("button", name="Log out").click()
+    assert_closed(page)
+    expect(failed).to_have_count(0)
 
 
 def test_a_forged_cookie_opens_nothing(app: Served, watched: Watched) -> None:
