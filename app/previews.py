@@ -72,7 +72,8 @@ def _listing(listing: Listing) -> str:
         )
     label = plain(f"Source code, {listing.language}" if listing.language else "Source code")
     return (
-        f'<div class="gs-scroll"><table class="gs-listing" aria-label="{label}">'
+        f'<div class="gs-scroll" role="region" tabindex="0" aria-label="{label}">'
+        '<table class="gs-listing">'
         f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
 
@@ -108,6 +109,7 @@ def _table(table: Table, title: str) -> str:
         else ""
     )
     return (
-        f'<div class="gs-scroll"><table class="gs-table" aria-label="{label}">{caption}{head}'
+        f'<div class="gs-scroll" role="region" tabindex="0" aria-label="{label}">'
+        f'<table class="gs-table">{caption}{head}'
         f"<tbody>{''.join(rows)}</tbody></table></div>{hidden}"
     )

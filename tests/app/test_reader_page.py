@@ -15,8 +15,9 @@ from indexer.errors import ExtractionError
 from indexer.index_report import IndexOptions
 from indexer.library import Library
 from indexer.pipeline import index_paths
-from indexer.preview import Previewer
+from indexer.preview import Previewer, PreviewLimits
 from tests.app.conftest import DOCUMENTS
+from tests.indexer.preview.pdf_making import endless_page
 
 pytestmark = pytest.mark.usefixtures("shared_services")
 
@@ -37,6 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(DOCUMENTS / name, folder)
     (folder / "burrow.py").write_text(CODE)
     (folder / "animals.csv").write_text(CSV)
+    (folder / "endless.pdf").write_bytes(endless_page("The axolotl regrows its legs and tail."))
     return folder
 
 
@@ -177,6 +179,17 @@ def test_what_cannot_be_shown_is_explained_and_its_text_is_there(
     assert 'class="gs-document"' in html(test)
 
 
+def test_a_page_that_cannot_be_drawn_ends_as_its_text_in_time(
+    ready: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ready.previewer, "_limits", PreviewLimits(timeout_s=3))
+    test = reader("endless.pdf", "axolotl")
+    assert "Only the text can be shown" in test.info[0].value
+    assert "The axolotl regrows" not in test.info[0].value
+    assert "regrows its legs and tail" in html(test)
+    assert 'class="gs-page"' in html(reader("storing-food-safely.pdf"))  # and others can be
+
+
 def test_where_the_passage_cannot_be_marked_its_text_is_shown(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -212,10 +225,10 @@ def test_the_folder_is_offered_where_paths_are_taken_and_there_is_a_desktop(
 ) -> None:
     shown: list[Path] = []
     assert ready.takes_paths
-    monkeypatch.setattr("app.pages.reader.can_show_folder", lambda: False)
+    monkeypatch.setattr("app.pages.original_actions.can_show_folder", lambda: False)
     assert "Open folder" not in labels(reader("dripping-tap.md"))
-    monkeypatch.setattr("app.pages.reader.can_show_folder", lambda: True)
-    monkeypatch.setattr("app.pages.reader.show_folder", shown.append)
+    monkeypatch.setattr("app.pages.original_actions.can_show_folder", lambda: True)
+    monkeypatch.setattr("app.pages.original_actions.show_folder", shown.append)
     test = reader("dripping-tap.md")
     button(test, "Open folder").click().run()
     assert [path.name for path in shown] == ["dripping-tap.md"]

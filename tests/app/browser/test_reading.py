@@ -19,6 +19,7 @@ from tests.app.browser.test_searching import CONTRAST, NAMELESS
 from tests.app.browser.watching import Watched, watch
 from tests.app.conftest import DOCUMENTS
 from tests.app.serving import Served, served
+from tests.indexer.preview.pdf_making import endless_page
 
 PDF = DOCUMENTS / "kitchen" / "storing-food-safely.pdf"
 NASTY_NAME = '"><img src=x onerror=alert(8)>.md'
@@ -61,6 +62,7 @@ def app(tmp_path_factory: pytest.TempPathFactory, minilm: Embedder) -> Iterator[
         ("steps.py", CODE),
     ):
         (documents / name).write_text(text)
+    (documents / "endless.pdf").write_bytes(endless_page("An axolotl regrows its legs and tail."))
     with Library(folder / "home").create("default", model="gircse-minilm") as collection:
         index_paths(collection, [documents], embedder=lambda: minilm, options=IndexOptions())
     with served(folder / "home", log=folder / "log") as running:
@@ -157,6 +159,15 @@ def test_hostile_documents_are_shown_and_do_nothing(app: Served, watched: Watche
     assert page.url.startswith(app.url)
     assert watched.dialogs == []
     assert watched.foreign == []
+
+
+def test_a_page_that_never_ends_is_given_up_for_its_text(app: Served, page: Page) -> None:
+    page.goto(f"{app.url}/?q=axolotl+regrows+its+legs")
+    expect(page.get_by_text("in all:")).to_be_visible()
+    page.get_by_role("button", name="Show in document").first.click()
+    expect(page.get_by_text("Only the text can be shown")).to_be_visible(timeout=120_000)
+    expect(page.locator(".gs-document #gs-found")).to_contain_text("An axolotl regrows its legs")
+    expect(page.get_by_role("button", name="Download")).to_be_visible()
 
 
 def test_the_original_is_downloaded_under_its_own_name(app: Served, page: Page) -> None:

@@ -12,15 +12,7 @@ from pathlib import Path
 import openpyxl
 import pypdf
 import pytest
-from pypdf.generic import (
-    ArrayObject,
-    DecodedStreamObject,
-    DictionaryObject,
-    FloatObject,
-    NameObject,
-)
 from reportlab.lib.pagesizes import A4
-from reportlab.pdfgen.canvas import Canvas
 
 from indexer.errors import ExtractionError, UsageError
 from indexer.extraction.protocol import ProtocolError
@@ -36,6 +28,7 @@ from indexer.preview import (
     Table,
 )
 from indexer.preview.protocol import decode_preview
+from tests.indexer.preview.pdf_making import billion_forms, pdf
 
 MIB = 1 << 20
 
@@ -56,18 +49,6 @@ def show(previewer: Previewer, tmp_path: Path) -> Callable[..., Preview]:
         return previewer.preview(PreviewRequest(path, digest, media_type, passage, **more))
 
     return show_one
-
-
-def pdf(*pages: str, size: tuple[float, float] = A4) -> bytes:
-    """Return a PDF with a line of text at the upper left of each page."""
-    buffer = io.BytesIO()
-    canvas = Canvas(buffer, pagesize=size)
-    for text in pages:
-        canvas.setFont("Helvetica", 12)
-        canvas.drawString(72, size[1] - 84, text)
-        canvas.showPage()
-    canvas.save()
-    return buffer.getvalue()
 
 
 PAGES = ("The first page is about apples.", "The second page is about pears and figs.", "The end.")
@@ -151,39 +132,6 @@ def test_a_page_as_large_as_a_field_is_drawn_small(show: Callable[..., PagePictu
     assert made.width * made.height <= 6_100_000
     narrow = show("narrow.pdf", pdf("x", size=(20, 14_000)), "pdf")
     assert 0 < narrow.width * narrow.height <= 6_100_000
-
-
-def billion_forms(depth: int = 40) -> bytes:
-    """Return a PDF of forms that each draw the next one twenty times."""
-    writer = pypdf.PdfWriter()
-    page = writer.add_blank_page(200, 200)
-    inner = None
-    for _ in range(depth):
-        form = DecodedStreamObject()
-        resources = DictionaryObject()
-        if inner is None:
-            form.set_data(b"0 0 100 100 re f " * 50)
-        else:
-            form.set_data(b"/F Do " * 20)
-            resources[NameObject("/XObject")] = DictionaryObject({NameObject("/F"): inner})
-        form.update(
-            {
-                NameObject("/Type"): NameObject("/XObject"),
-                NameObject("/Subtype"): NameObject("/Form"),
-                NameObject("/BBox"): ArrayObject([FloatObject(n) for n in (0, 0, 100, 100)]),
-                NameObject("/Resources"): resources,
-            }
-        )
-        inner = writer._add_object(form)
-    content = DecodedStreamObject()
-    content.set_data(b"/F Do")
-    page[NameObject("/Contents")] = writer._add_object(content)
-    page[NameObject("/Resources")] = DictionaryObject(
-        {NameObject("/XObject"): DictionaryObject({NameObject("/F"): inner})}
-    )
-    buffer = io.BytesIO()
-    writer.write(buffer)
-    return buffer.getvalue()
 
 
 def test_a_page_that_takes_forever_is_given_up_and_the_next_is_shown(tmp_path: Path) -> None:
