@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -14,6 +15,7 @@ from indexer.extraction.reading import read_file
 
 if TYPE_CHECKING:
     from indexer.collection import Collection
+    from indexer.ledger import LedgerRow
 
 __all__ = ["Original", "OriginalState", "original_of", "read_original"]
 
@@ -30,7 +32,7 @@ class Original:
         path: where it is.
         name: its own name, safe for a download; uploads keep the name that they came with.
         sha256: of what was indexed, in hexadecimal; empty when that is not known.
-        state: ``there`` as far as size and name can tell; ``unknown`` where nothing was recorded.
+        state: ``there`` as far as size and time can tell; ``unknown`` where nothing was recorded.
     """
 
     path: Path
@@ -61,10 +63,10 @@ def original_of(collection: Collection, document_id: str) -> Original:
     if row is None or row.sha256 is None:
         return Original(Path(), "document", "", "unknown")
     path = Path(os.fsdecode(row.path))
-    return Original(path, safe_name(path.name), row.sha256, _state(path, row.size))
+    return Original(path, safe_name(path.name), row.sha256, _state(path, row))
 
 
-def _state(path: Path, size: int | None) -> OriginalState:
+def _state(path: Path, row: LedgerRow) -> OriginalState:
     try:
         if not path.is_file():
             return "missing"
@@ -73,7 +75,21 @@ def _state(path: Path, size: int | None) -> OriginalState:
         return "unreadable"
     if not os.access(path, os.R_OK):
         return "unreadable"
-    return "changed" if size is not None and status.st_size != size else "there"
+    if status.st_size != row.size:
+        return "changed"
+    if status.st_mtime_ns == row.mtime_ns:
+        return "there"
+    try:
+        digest = _digest(path, status.st_size, status.st_mtime_ns)
+    except ExtractionError:
+        return "unreadable"
+    return "there" if digest == row.sha256 else "changed"
+
+
+@lru_cache(maxsize=1024)
+def _digest(path: Path, size: int, mtime_ns: int) -> str:
+    """Return the SHA-256 of a file; read once for each size and time that it has had."""
+    return hashlib.sha256(read_file(path, max_bytes=_MAX_BYTES).data).hexdigest()
 
 
 def read_original(original: Original) -> bytes:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -56,6 +57,12 @@ def test_other_bytes_than_the_indexed_ones_are_not_given_out(tmp_path: Path) -> 
     ("change", "state", "words"),
     [
         (lambda path: path.write_text("other content"), "changed", "index the file again"),
+        (
+            lambda path: path.write_text("The stork stands in the reeds."),  # as long as before
+            "changed",
+            "index the file again",
+        ),
+        (lambda path: os.utime(path, (1, 1)), "there", ""),
         (lambda path: path.unlink(), "missing", "moved, renamed or deleted"),
     ],
 )

@@ -211,7 +211,8 @@ def test_a_changed_and_a_vanished_file_leave_the_text(folder: Path) -> None:
         assert not test.get("download_button")
         path.write_text(CODE.replace("depth", "width"))  # of the same size
         test = reader("burrow.py", "wombat_burrow")
-        assert "changed since" in test.info[0].value
+        assert "was changed since" in test.info[0].value
+        assert not test.get("download_button")
         path.unlink()
         test = reader("burrow.py", "wombat_burrow")
         assert "not where it was" in test.info[0].value

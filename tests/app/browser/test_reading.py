@@ -18,7 +18,8 @@ from indexer.pipeline import index_paths
 from tests.app.browser.test_searching import CONTRAST, NAMELESS
 from tests.app.browser.watching import Watched, watch
 from tests.app.conftest import DOCUMENTS
-from tests.app.serving import Served, served
+from tests.app.serving import Served, answers, served
+from tests.app.waiting import wait_until
 from tests.indexer.preview.pdf_making import endless_page
 
 PDF = DOCUMENTS / "kitchen" / "storing-food-safely.pdf"
@@ -66,19 +67,25 @@ def app(tmp_path_factory: pytest.TempPathFactory, minilm: Embedder) -> Iterator[
     with Library(folder / "home").create("default", model="gircse-minilm") as collection:
         index_paths(collection, [documents], embedder=lambda: minilm, options=IndexOptions())
     with served(folder / "home", log=folder / "log") as running:
+        # until the model is loaded, the page draws itself anew, which closes what is open
+        wait_until(lambda: answers(f"{running.url}/health"), timeout_s=120)
         yield running
         assert running.end() == 0
     assert "Traceback" not in (folder / "log").read_text()
 
 
 def open_passage(page: Page, app: Served, words: str) -> Locator:
-    """Open the best passage for some words; return where it begins."""
-    page.goto(f"{app.url}/?q={words.replace(' ', '+')}")
-    expect(page.get_by_text("in all:")).to_be_visible()
-    page.get_by_role("button", name="Show in document").first.click()
+    """Open the passage with some words; return where it begins."""
+    show_hit(page, app, words)
     found = page.locator("#gs-found")
     expect(found).to_be_in_viewport()
     return found
+
+
+def show_hit(page: Page, app: Served, words: str) -> None:
+    page.goto(f"{app.url}/?mode=Words&q={words.replace(' ', '+')}")
+    expect(page.get_by_text("in all:")).to_be_visible()
+    page.get_by_role("button", name="Show in document").first.click()
 
 
 def text_under(page: Page, number: int) -> str:
@@ -162,9 +169,7 @@ def test_hostile_documents_are_shown_and_do_nothing(app: Served, watched: Watche
 
 
 def test_a_page_that_never_ends_is_given_up_for_its_text(app: Served, page: Page) -> None:
-    page.goto(f"{app.url}/?q=axolotl+regrows+its+legs")
-    expect(page.get_by_text("in all:")).to_be_visible()
-    page.get_by_role("button", name="Show in document").first.click()
+    show_hit(page, app, "axolotl regrows")
     expect(page.get_by_text("Only the text can be shown")).to_be_visible(timeout=120_000)
     expect(page.locator(".gs-document #gs-found")).to_contain_text("An axolotl regrows its legs")
     expect(page.get_by_role("button", name="Download")).to_be_visible()
