@@ -82,3 +82,8 @@ def answers(url: str) -> bool:
             return bool(answer.status == 200)
     except OSError:
         return False
+
+
+def wait_for_model(app: Served) -> None:
+    """Wait for the model: when it is loaded, pages draw themselves anew and close what is open."""
+    wait_until(lambda: answers(f"{app.url}/health"), timeout_s=180)

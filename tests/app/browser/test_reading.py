@@ -18,8 +18,7 @@ from indexer.pipeline import index_paths
 from tests.app.browser.test_searching import CONTRAST, NAMELESS
 from tests.app.browser.watching import Watched, watch
 from tests.app.conftest import DOCUMENTS
-from tests.app.serving import Served, answers, served
-from tests.app.waiting import wait_until
+from tests.app.serving import Served, served, wait_for_model
 from tests.indexer.preview.pdf_making import endless_page
 
 PDF = DOCUMENTS / "kitchen" / "storing-food-safely.pdf"
@@ -67,8 +66,7 @@ def app(tmp_path_factory: pytest.TempPathFactory, minilm: Embedder) -> Iterator[
     with Library(folder / "home").create("default", model="gircse-minilm") as collection:
         index_paths(collection, [documents], embedder=lambda: minilm, options=IndexOptions())
     with served(folder / "home", log=folder / "log") as running:
-        # until the model is loaded, the page draws itself anew, which closes what is open
-        wait_until(lambda: answers(f"{running.url}/health"), timeout_s=120)
+        wait_for_model(running)
         yield running
         assert running.end() == 0
     assert "Traceback" not in (folder / "log").read_text()
