@@ -52,6 +52,8 @@ def draw_preview(
             markdown_text(f"Only the text can be shown: {error.message}. Advice: {error.hint}."),
             icon=":material/draft:",
         )
+        if not is_there:
+            _way_back(passage, key)
         return False
     if request.passage and not preview.has_passage:
         anyway = f"anyway-{key}"
@@ -61,7 +63,10 @@ def draw_preview(
                 icon=":material/draft:",
             )
             st.button(
-                "Show the document all the same", on_click=_remember, args=(anyway,), key=anyway
+                "Show the document all the same",
+                key=f"show-{anyway}",
+                on_click=_remember,
+                args=(anyway,),
             )
             return False
     if isinstance(preview, PagePicture):
@@ -96,14 +101,19 @@ def _page_turner(preview: PagePicture, passage: Passage, key: str) -> None:
             )
         st.caption(f"Page {preview.page} of {preview.pages}", width="content")
         if passage.chunk is not None and preview.page != passage.page:
-            st.button(
-                f"Back to the passage on page {passage.page}",
-                key=f"back-{key}",
-                icon=":material/undo:",
-                type="tertiary",
-                on_click=_turn,
-                args=(key, passage.page),
-            )
+            _way_back(passage, key)
+
+
+def _way_back(passage: Passage, key: str) -> None:
+    what = "the passage on page" if passage.chunk else "page"
+    st.button(
+        f"Back to {what} {passage.page}",
+        key=f"back-{key}",
+        icon=":material/undo:",
+        type="tertiary",
+        on_click=_turn,
+        args=(key, passage.page),
+    )
 
 
 def _turn(key: str, page: int) -> None:

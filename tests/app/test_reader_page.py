@@ -190,6 +190,18 @@ def test_a_page_that_cannot_be_drawn_ends_as_its_text_in_time(
     assert 'class="gs-page"' in html(reader("storing-food-safely.pdf"))  # and others can be
 
 
+def test_from_a_page_that_cannot_be_shown_there_is_a_way_back(
+    ready: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test = reader("storing-food-safely.pdf")
+    with monkeypatch.context() as patch:
+        patch.setattr(ready.previewer, "_limits", PreviewLimits(timeout_s=1e-6))
+        button(test, "Next page").click().run()
+        assert "Only the text can be shown" in test.info[0].value
+    button(test, "Back to page 1").click().run()
+    assert test.caption[0].value.startswith("Page 1 of ")
+
+
 def test_where_the_passage_cannot_be_marked_its_text_is_shown(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
