@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from app.calibration import SLIDER_MAX_STEPS, StepTiming
+from app.calibration import StepTiming
 from app.models import ModelStatus
 from indexer.embedder import ModelInfo
+from indexer.refining import MOST_STEPS
 from indexer.wording import milliseconds_text, steps_text
 
 __all__ = ["default_steps", "range_text", "slider_label", "step_range"]
@@ -12,7 +13,7 @@ __all__ = ["default_steps", "range_text", "slider_label", "step_range"]
 
 def step_range(info: ModelInfo) -> tuple[int, int]:
     """Return the smallest and the largest number of steps to offer; equal when there is none."""
-    return info.min_steps, min(info.max_steps, max(SLIDER_MAX_STEPS, info.min_steps))
+    return info.min_steps, min(info.max_steps, max(MOST_STEPS, info.min_steps))
 
 
 def default_steps(info: ModelInfo, wanted: int | None) -> int:
