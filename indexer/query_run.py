@@ -67,7 +67,7 @@ class QueryRun:
             return self._only_look()
         self._read_feedback()
         embedder, steps = self._load()
-        *_, (_, vector, _) = self._refinements(embedder, steps)
+        *_, (vector, _) = self._refinements(embedder, steps)
         return self._result(self._looking.look(vector), steps)
 
     def results(self) -> Generator[SearchResult]:
@@ -81,7 +81,7 @@ class QueryRun:
         began = self._clock.now()
         pace, stability = Pace(self._budget_s), Stability()
         with closing(self._refinements(embedder, last_step)) as refinements:
-            for step, vector, turn in refinements:
+            for step, (vector, turn) in enumerate(refinements, start=first_step):
                 pace.note_step(self._steps_ms[-1] / 1000.0)
                 goes_on = step < last_step and pace.has_time(self._clock.now() - began)
                 if goes_on and step > first_step and not self._may_look(pace, began):
@@ -160,8 +160,8 @@ class QueryRun:
 
     def _refinements(
         self, embedder: Embedder, steps: int
-    ) -> Generator[tuple[int, NDArray[np.float32], float]]:
-        """Yield each step, its vector after feedback, and how far the step turned the query."""
+    ) -> Generator[tuple[NDArray[np.float32], float]]:
+        """Yield each step's vector after feedback, and how far the step turned the query."""
         # No tokenizer takes the lone surrogates that a terminal passes on.
         text = self._request.words.text.encode("utf-8", "replace").decode("utf-8")
         refinements = iter(embedder.refine(text, max_steps=steps))
@@ -176,7 +176,7 @@ class QueryRun:
             turn = 1.0 if before is None else 1.0 - float(vector @ before)
             before = vector
             moved = vector if self._feedback is None else self._feedback.moved(vector)
-            yield refinement.step, moved, turn
+            yield moved, turn
 
     def _read_feedback(self) -> None:
         """Fetch the vectors of the passages that the query is moved by."""

@@ -35,7 +35,7 @@ CONVERGED = 1e-4
 """A step that turns the vector by less (one minus the cosine) is the last: all that are left turn
 it by less than their sum, which changes ranks between next to equal passages only."""
 
-_CHEAP_LOOK_S = 0.02
+_CHEAP_LOOK_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +101,7 @@ class Pace:
     budget_s: float | None
     steps_s: float = 0.0
     looks_s: float = 0.0
+    looks: int = 0
     _step_s: float = 0.0
     _look_s: float = 0.0
 
@@ -111,8 +112,9 @@ class Pace:
 
     def note_look(self, seconds: float) -> None:
         """Take in what a look took."""
+        self.looks += 1
         self.looks_s += seconds
-        # The slower one of two: the first has the index to wake, another one may be lucky.
+        # The slower one of two: one may be lucky.
         self._look_s = max(seconds, self._look_s / 2)
 
     def has_time(self, elapsed_s: float, *, looks: int = 1) -> bool:
@@ -130,6 +132,9 @@ class Pace:
         """Return whether looking now is in proportion.
 
         Where the index answers at once, every step is looked at; where that takes longer than the
-        steps themselves, only so often that half of the time is left for these.
+        steps themselves, only so often that half of the time is left for these. The first look,
+        which may have to open the index, is not judged by.
         """
+        if self.looks < 2:
+            return True
         return self._look_s <= _CHEAP_LOOK_S or self.looks_s + self._look_s <= self.steps_s

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from app import resources
-from app.hits import document_place, hit_html, latency_text
+from app.hits import document_place, hit_html
+from app.latency import latency_text
 from app.query import PAGE_SIZE, Query, ask, is_outdated, more, path_pattern
 from app.services import Services
 from indexer.embedder import Embedder, ModelError, ModelInfo, load_embedder, model_info
@@ -39,8 +40,8 @@ def test_a_question_finds_the_passage_that_says_it_in_other_words(searched: Serv
     assert answer.notice == ""
     assert answer.hits[0].document.source.endswith("when-the-breaker-trips.pdf")
     assert answer.result.steps == 5
-    assert "embedding" in latency_text(answer.result)
-    assert "5 steps" in latency_text(answer.result)
+    assert "in all: reading" in latency_text(answer.result)
+    assert "5 steps of" in latency_text(answer.result)
 
 
 @pytest.fixture
