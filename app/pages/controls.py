@@ -56,7 +56,8 @@ def search_controls(parts: Services, collection: str, text: str) -> Query:
 
 
 def _filtered(query: Query) -> Query:
-    used = sum(bool(st.session_state.get(key)) for key in FILTER_KEYS)
+    # Before the widgets are drawn for the first time only the address knows of them.
+    used = sum(bool(st.session_state.get(key, st.query_params.get(key))) for key in FILTER_KEYS)
     with st.popover(f"Filters ({used})" if used else "Filters", icon=":material/filter_alt:"):
         types = st.multiselect(
             "Types of documents",

@@ -107,15 +107,16 @@ def _invite(parts: Services, collection: str) -> None:
         f"The sample collection is ready: {size} about home, kitchen, garden, health, money, work "
         "and travel. Try one of these, which share hardly a word with their answers:"
     )
-    for example in _EXAMPLES:
-        st.button(
-            example,
-            key=f"example-{example}",
-            icon=":material/search:",
-            type="tertiary",
-            on_click=_put_question,
-            args=(example,),
-        )
+    with st.container(gap=None):
+        for example in _EXAMPLES:
+            st.button(
+                example,
+                key=f"example-{example}",
+                icon=":material/search:",
+                type="tertiary",
+                on_click=_put_question,
+                args=(example,),
+            )
 
 
 def _put_question(text: str) -> None:
