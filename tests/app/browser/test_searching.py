@@ -278,6 +278,7 @@ def test_feedback_changes_the_ranking_and_can_be_shared(app: Served, page: Page)
 
 def test_hits_are_exported(app: Served, page: Page) -> None:
     page.goto(app.url + "/?q=limescale")
+    expect(page.locator(".gs-status")).to_contain_text("5 steps")
     page.get_by_role("button", name="Export").click()
     with page.expect_download() as download:
         page.get_by_role("button", name="10 hits as CSV").click()
