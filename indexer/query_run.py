@@ -83,15 +83,22 @@ class QueryRun:
         with closing(self._refinements(embedder, last_step)) as refinements:
             for step, (vector, turn) in enumerate(refinements, start=first_step):
                 pace.note_step(self._steps_ms[-1] / 1000.0)
-                goes_on = step < last_step and pace.has_time(self._clock.now() - began)
+                is_last = step == last_step or self._has_converged(turn)
+                goes_on = not is_last and pace.has_time(self._clock.now() - began)
                 if goes_on and step > first_step and not self._may_look(pace, began):
                     continue
                 look_began = self._clock.now()
                 look = self._looking.look(vector)
                 pace.note_look(self._clock.now() - look_began)
                 stability.note(step, look.ranking)
-                stopped = self._why_stop(step == last_step, stability.is_stable(step), turn)
-                if stopped is None and not pace.has_time(self._clock.now() - began):
+                stopped: Stop | None = None
+                if step == last_step:
+                    stopped = "steps"
+                elif self._request.until_stable and stability.is_stable(step):
+                    stopped = "stable"
+                elif self._has_converged(turn):
+                    stopped = "converged"
+                elif not pace.has_time(self._clock.now() - began):
                     stopped = "budget"
                 yielded = self._clock.now()
                 progress = stability.progress(step, stopped)
@@ -113,14 +120,8 @@ class QueryRun:
         """Return whether to look although a later look is going to be the answer."""
         return pace.is_worth_a_look() and pace.has_time(self._clock.now() - began, looks=2)
 
-    def _why_stop(self, is_last: bool, is_stable: bool, turn: float) -> Stop | None:
-        if is_last:
-            return "steps"
-        if self._request.until_stable and is_stable:
-            return "stable"
-        if self._request.until_stable and turn < CONVERGED:
-            return "converged"
-        return None
+    def _has_converged(self, turn: float) -> bool:
+        return self._request.until_stable and turn < CONVERGED
 
     def _only_look(self) -> SearchResult:
         if self._request.mode == "lexical":

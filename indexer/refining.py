@@ -104,6 +104,7 @@ class Pace:
     looks: int = 0
     _step_s: float = 0.0
     _look_s: float = 0.0
+    _last_look_s: float = 0.0
 
     def note_step(self, seconds: float) -> None:
         """Take in what a step took."""
@@ -114,7 +115,8 @@ class Pace:
         """Take in what a look took."""
         self.looks += 1
         self.looks_s += seconds
-        # The slower one of two: one may be lucky.
+        self._last_look_s = seconds
+        # For the budget the slower one of two: one may be lucky.
         self._look_s = max(seconds, self._look_s / 2)
 
     def has_time(self, elapsed_s: float, *, looks: int = 1) -> bool:
@@ -137,4 +139,5 @@ class Pace:
         """
         if self.looks < 2:
             return True
-        return self._look_s <= _CHEAP_LOOK_S or self.looks_s + self._look_s <= self.steps_s
+        last = self._last_look_s
+        return last <= _CHEAP_LOOK_S or self.looks_s + last <= self.steps_s

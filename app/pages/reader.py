@@ -22,12 +22,17 @@ __all__ = ["draw_reader", "show_document"]
 
 _TITLE_CHARS = 120
 # Constant and ours, but for a key of ours that has it run again for another passage: nothing of a
-# document ever gets into it. It looks for the passage until that is drawn.
+# document ever gets into it. It looks for the passage until that is drawn. Beside the results only
+# the reader scrolls: the page stays where it is.
 _SCROLL = """<script data-for="{key}">
 (function look(tries) {{
   const found = document.getElementById('gs-found');
-  if (found) found.scrollIntoView({{block: 'center', inline: 'nearest'}});
-  else if (tries) setTimeout(look, 100, tries - 1);
+  if (!found) return tries && setTimeout(look, 100, tries - 1);
+  const pane = found.closest('[class*="st-key-gs-reader-"]');
+  if (!pane) return found.scrollIntoView({{block: 'center', inline: 'nearest'}});
+  const [inner, outer] = [found.getBoundingClientRect(), pane.getBoundingClientRect()];
+  const above = Math.max(72, (outer.height - inner.height) / 2);
+  pane.scrollTop += inner.top - outer.top - above;
 }})(20)
 </script>"""
 

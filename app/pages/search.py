@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import streamlit as st
 
@@ -43,6 +44,7 @@ _FOCUS = """<script>
 def show() -> None:
     """Draw the page."""
     parts = services()
+    st.html(Path(__file__).parent / "search.css")
     st.html('<h1 class="gs-sr">Search your documents</h1>')
     with st.container(key="gs-search"):
         try:

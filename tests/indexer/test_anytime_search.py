@@ -205,6 +205,18 @@ def test_it_stops_when_the_vector_does_not_move_any_more(
     assert result.progress.unchanged_since == settles_at
 
 
+def test_a_vector_that_rests_is_noticed_between_slow_looks(
+    opened: Opened, embedder: SlowEmbedder, clock: Clock
+) -> None:
+    embedder.settles_at = 6
+    searcher = Searcher(
+        Counting(opened, clock, look_s=0.5), lambda: embedder, FINGERPRINT, clock=clock
+    )
+    result = searcher.search(SearchRequest("bridge", mode="dense", until_stable=True))
+    assert (result.steps, result.progress.stopped) == (7, "converged")
+    assert result.looks == 3  # the first two, and the last one
+
+
 def test_it_stops_when_the_first_hits_have_been_the_same_for_some_steps(tmp_path, clock) -> None:
     opened = open_store("faiss", tmp_path)
     for number in range(3):  # which are all there is, in an order that the words alone decide
