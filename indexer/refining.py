@@ -109,14 +109,14 @@ class Pace:
     def note_step(self, seconds: float) -> None:
         """Take in what a step took."""
         self.steps_s += seconds
-        self._step_s = seconds
+        # The slower one of two: one may be lucky.
+        self._step_s = max(seconds, self._step_s / 2)
 
     def note_look(self, seconds: float) -> None:
         """Take in what a look took."""
         self.looks += 1
         self.looks_s += seconds
         self._last_look_s = seconds
-        # For the budget the slower one of two: one may be lucky.
         self._look_s = max(seconds, self._look_s / 2)
 
     def has_time(self, elapsed_s: float, *, looks: int = 1) -> bool:

@@ -10,6 +10,7 @@ import streamlit as st
 from app.query import Query
 from app.rendering import markdown_text
 from app.services import Services
+from indexer.stores.base import StoredChunk
 
 __all__ = ["Feedback", "Kind", "clear", "current", "mark", "show", "with_feedback"]
 
@@ -23,7 +24,7 @@ _ICONS: dict[Kind, str] = {
     "unlike": ":material/remove:",
 }
 _MOST, _ID_CHARS = 20, 64
-_TITLE_CHARS = 40
+_TITLE_CHARS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +89,9 @@ def show(parts: Services, collection: str, feedback: Feedback) -> None:
     with st.container(horizontal=True, gap="small", key="gs-feedback"):
         for kind in _KINDS:
             for chunk_id in feedback.of(kind):
-                title, page = "a passage that is gone", ""
-                if chunk_id in stored:
-                    title = _short(stored[chunk_id].document.title)
-                    number = stored[chunk_id].chunk.page
-                    page = f", page {number}" if number is not None else ""
+                what = _place(stored[chunk_id]) if chunk_id in stored else "a passage that is gone"
                 st.button(
-                    markdown_text(f"{_SAID[kind]} {title}{page}") + " \u00d7",
+                    markdown_text(f"{_SAID[kind]} {what}") + " \u00d7",
                     key=f"take-back-{kind}-{chunk_id}",
                     icon=_ICONS[kind],
                     on_click=mark,
@@ -115,6 +112,17 @@ def _write(kind: Kind, ids: list[str]) -> None:
         st.query_params[kind] = ids
     elif kind in st.query_params:
         del st.query_params[kind]
+
+
+def _place(stored: StoredChunk) -> str:
+    """Return which passage it is: its document, and the page or the heading that it is under."""
+    document, chunk = stored.document, stored.chunk
+    heading = chunk.context.rpartition("\u203a")[2].strip()
+    where = _short(heading) if heading != document.title else ""
+    if chunk.page is not None:
+        where = f"page {chunk.page}"
+    title = f"\u201c{_short(document.title)}\u201d"
+    return f"{title}, {where}" if where else title
 
 
 def _short(title: str) -> str:

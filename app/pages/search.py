@@ -40,6 +40,20 @@ _FOCUS = """<script>
 })(20)
 </script>"""
 
+# Constant and ours, but for a key of ours that has it run again for another passage. On a narrow
+# screen the reader covers the results: the focus goes with it, and Escape leads back.
+_SHEET = """<script data-for="{key}">
+(function look(tries) {{
+  const back = document.querySelector('.st-key-close-reader button');
+  if (!back) return tries && setTimeout(look, 100, tries - 1);
+  if (back.checkVisibility()) back.focus();
+  const pane = back.closest('[class*="st-key-gs-reader-chosen"]');
+  if (pane) pane.onkeydown = press => {{
+    if (press.key === 'Escape' && back.checkVisibility()) back.click();
+  }};
+}})(20)
+</script>"""
+
 
 def show() -> None:
     """Draw the page."""
@@ -215,6 +229,8 @@ def _show_reader(parts: Services, answer: Answer) -> None:
                 args=(OPEN_KEY, None),
             )
         draw_reader(parts, answer.query.collection, hit.document, hit.chunk, hit.highlights)
+        if is_chosen:
+            st.html(_SHEET.format(key=hit.chunk.id), unsafe_allow_javascript=True)
 
 
 def _say_nothing_found(parts: Services, answer: Answer) -> None:
