@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,9 @@ from indexer.filters import Where
 from indexer.refining import STABLE_STEPS
 from indexer.results import PASSAGES_PER_DOCUMENT
 from indexer.search import Searcher, SearchRequest
+from tests.indexer.fake_model import write_tokenizer
+from tests.indexer.generation_making import QueryEmbedder as TextEmbedder
+from tests.indexer.generation_making import make_collection, move_to_edition
 from tests.indexer.stores.content import Opened, open_store, vector_of
 from tests.indexer.test_search import FINGERPRINT, PASSAGES, Info, QueryEmbedder, Refined
 
@@ -339,3 +343,36 @@ def test_hits_of_a_document_come_together(searcher: Searcher, mode) -> None:
 def test_what_makes_no_sense_is_refused(values, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         SearchRequest(**{"text": "query", **values})
+
+
+def test_all_steps_are_answered_by_one_generation(tmp_path) -> None:
+    write_tokenizer(tmp_path)
+    with make_collection(tmp_path / "home") as collection:
+        embedder = TextEmbedder(collection.model_info())
+        searcher = collection.searcher(lambda: embedder)
+        request = SearchRequest("Document 7 says 0", top_k=8, steps=5)
+        results = searcher.refine(request)
+        seen = [next(results)]
+        # Another thread, as a rebuild is: this one works in the generation of its search.
+        swapping = threading.Thread(target=move_to_edition, args=(collection, 2))
+        swapping.start()
+        swapping.join()
+        seen += results
+        assert [result.steps for result in seen] == [0, 1, 2, 3, 4, 5]
+        assert {result.generation for result in seen} == {1}
+        for result in seen:
+            assert {hit.chunk.text[-10:] for hit in result.hits} == {"edition 0."}
+        after = searcher.search(request)
+        assert after.generation == 2
+        assert {hit.chunk.text[-10:] for hit in after.hits} == {"edition 2."}
+
+
+def test_a_generator_that_is_left_early_gives_its_generation_back(tmp_path) -> None:
+    write_tokenizer(tmp_path)
+    with make_collection(tmp_path / "home") as collection:
+        embedder = TextEmbedder(collection.model_info())
+        with closing(collection.searcher(lambda: embedder).refine(SearchRequest("x"))) as results:
+            next(results)
+        move_to_edition(collection, 2)
+        with collection.using() as live:
+            assert live.record.number == 2
