@@ -50,8 +50,16 @@ def search_controls(parts: Services, collection: str, text: str) -> Query:
         "and a word after a minus must not: `boiler -gas`.",
     )
     query = Query(collection=collection, text=text, mode=_MODES[label or first])
-    if query.mode != "lexical":
-        query = _refined(parts, query)
+    # Always there, so that what follows keeps its place whatever the mode.
+    with st.container(
+        horizontal=True,
+        vertical_alignment="bottom",
+        gap="medium",
+        width="content",
+        key="gs-refine",
+    ):
+        if query.mode != "lexical":
+            query = _refined(parts, query)
     return _filtered(query)
 
 
