@@ -66,7 +66,7 @@ def test_a_passage_is_shown_at_its_place_in_the_document(app: Served, page: Page
     reader = page.locator('[class*="st-key-gs-reader-chosen"]')
     expect(reader.locator(".gs-facts")).to_contain_text(number)
     expect(found).to_be_in_viewport()
-    reader.get_by_text("Text", exact=True).click()
+    reader.get_by_role("radio", name="Text").click()
     start = second.locator(".gs-passage").inner_text().lstrip("\u2026 ")[:20]
     expect(found).to_contain_text(start)
     expect(page.locator(".gs-hit").first).to_be_in_viewport()  # the results are still there
