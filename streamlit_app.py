@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.server import ROUTES, SCRIPT, check_options, lifespan, report_error
+from app.server import MIDDLEWARE, ROUTES, SCRIPT, check_options, lifespan, report_error
 
 check_options()
-app = st.App(SCRIPT, routes=ROUTES, lifespan=lifespan, on_script_error=report_error)
+app = st.App(
+    SCRIPT, routes=ROUTES, middleware=MIDDLEWARE, lifespan=lifespan, on_script_error=report_error
+)

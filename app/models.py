@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
-from app.calibration import StepTiming, calibrate
+from app.calibration import Calibration, StepTiming, calibrate
 from indexer.embedder import Embedder, ModelError
 
 __all__ = ["ModelStatus", "Models"]
@@ -38,7 +38,7 @@ class ModelStatus:
 @dataclass(frozen=True, slots=True)
 class _Loaded:
     embedder: Embedder
-    timing: StepTiming
+    calibration: Calibration
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Models:
         error = loading.future.exception()
         if error is not None:
             return ModelStatus("failed", problem=str(error) or type(error).__name__)
-        return ModelStatus("ready", timing=loading.future.result().timing)
+        return ModelStatus("ready", timing=loading.future.result().calibration.timing)
 
     def get(self, name: str) -> Embedder:
         """Return a model, waiting for it as long as it takes.
@@ -86,6 +86,13 @@ class Models:
             ModelError: it could not be loaded; ``retry`` tries again.
         """
         return self._loading(name).future.result().embedder
+
+    def note_query(self, name: str, steps_ms: Sequence[float]) -> None:
+        """Take in what a query of a loaded model took; its timing follows when that drifts."""
+        with self._lock:
+            loading = self._models.get(name)
+        if loading is not None and loading.future.done() and not loading.future.exception():
+            loading.future.result().calibration.note(steps_ms)
 
     def retry(self, name: str) -> None:
         """Load a model again that failed."""
@@ -132,7 +139,7 @@ class Models:
         with suppress(InvalidStateError):
             try:
                 embedder = self._load(name)
-                future.set_result(_Loaded(embedder, calibrate(embedder)))
+                future.set_result(_Loaded(embedder, Calibration(calibrate(embedder))))
             except InvalidStateError:
                 raise
             except Exception as error:  # whatever it is, it goes to those who ask for the model

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 
+from app.accounts import Accounts, read_accounts
 from app.addresses import is_local
 from app.evaluations import Evaluations
 from app.indexing import IndexingWorker
@@ -20,9 +23,10 @@ from indexer.evaluation.judged_sets import JudgedSets
 from indexer.extraction import ExtractionLimits
 from indexer.index_report import IndexOptions
 from indexer.library import Library
+from indexer.preview import Previewer, PreviewLimits
 from indexer.settings import Settings, load
 
-__all__ = ["build", "services"]
+__all__ = ["accounts", "build", "services"]
 
 
 def build(settings: Settings, *, takes_paths: bool) -> Services:
@@ -66,6 +70,7 @@ def build(settings: Settings, *, takes_paths: bool) -> Services:
         evaluations=Evaluations(
             measuring(collections, models, sets), MeasurementFolder(library.home / "quality")
         ),
+        previewer=Previewer(PreviewLimits(memory_bytes=settings.memory_mb * 1024 * 1024)),
         takes_paths=takes_paths,
     )
 
@@ -73,7 +78,21 @@ def build(settings: Settings, *, takes_paths: bool) -> Services:
 @st.cache_resource(show_spinner=False, on_release=Services.close)
 def services() -> Services:
     """Return what all sessions of this process share; started by the first call."""
-    address = st.get_option("server.address")
-    built = build(load().settings, takes_paths=address is not None and is_local(address))
+    address, names = st.get_option("server.address"), st.get_option("server.allowedHosts")
+    hosts = [address or "0.0.0.0", *names]
+    takes_paths = all(is_local(host.strip("[]")) for host in hosts)
+    rules = accounts()
+    built = build(load().settings, takes_paths=takes_paths and (rules is None or rules.is_local))
     built.start()
     return built
+
+
+@st.cache_resource(show_spinner=False)
+def accounts() -> Accounts | None:
+    """Return who may use the pages; None where no login is set up.
+
+    Raises:
+        UsageError: the login settings cannot be right.
+    """
+    files = [Path(file) for file in st.get_option("secrets.files")]
+    return read_accounts(files, api_key=load().settings.api_key)

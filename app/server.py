@@ -21,14 +21,27 @@ from types import FrameType
 from typing import Any, NoReturn
 
 import streamlit as st
+from starlette.middleware import Middleware
 
+from app.accounts import login_files, read_accounts
 from app.api.config import ApiConfig, allowed_hosts, check_reach
 from app.api.routes import api_routes
+from app.errors import log_unexpected
+from app.headers import SafeHeaders
+from app.login_outcome import LoginOutcome
 from app.resources import services
 from indexer.errors import UsageError
 from indexer.settings import load
 
-__all__ = ["ROUTES", "SCRIPT", "check_options", "lifespan", "report_error", "run"]
+__all__ = [
+    "MIDDLEWARE",
+    "ROUTES",
+    "SCRIPT",
+    "check_options",
+    "lifespan",
+    "report_error",
+    "run",
+]
 
 SCRIPT = Path(__file__).parent / "pages" / "main.py"
 
@@ -55,6 +68,7 @@ def _api_config() -> ApiConfig:
 
 
 ROUTES = api_routes(services, _api_config)
+MIDDLEWARE = (Middleware(SafeHeaders), Middleware(LoginOutcome))
 
 
 def run(*, port: int, address: str, headless: bool, host_names: Sequence[str] = ()) -> None:
@@ -67,20 +81,24 @@ def run(*, port: int, address: str, headless: bool, host_names: Sequence[str] = 
         host_names: further names by which the app may be addressed, such as that of a proxy.
 
     Raises:
-        UsageError: nothing can listen there, or others could and no API key is set; says what to
-            do.
+        UsageError: nothing can listen there, others could and no API key is set, or the login
+            settings cannot be right; says what to do.
     """
-    check_reach(address, host_names, api_key=load().settings.api_key)
+    api_key = load().settings.api_key
+    check_reach(address, host_names, api_key=api_key)
+    read_accounts(login_files(), api_key=api_key)
     _check_free(address, port)
     config = _configuration() | {
         "server.port": port,
         "server.address": address,
         "server.headless": True,  # Streamlit's own way to open a browser is not for st.App
         "server.allowedHosts": list(allowed_hosts(address, host_names)),
+        "secrets.files": [str(file) for file in login_files()],
     }
     app = st.App(
         SCRIPT,
         routes=ROUTES,
+        middleware=MIDDLEWARE,
         lifespan=_opening(address, port, headless),
         on_script_error=report_error,
     )
@@ -105,26 +123,27 @@ async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
 
 
 def check_options() -> None:
-    """End the program with a sentence where Streamlit's options let others in without a key.
+    """End the program with a sentence where Streamlit's options let in who should not be.
 
     For ``streamlit run``, which has read its options before it imports the app.
     """
     try:
+        api_key = load().settings.api_key
         check_reach(
-            st.get_option("server.address"),
-            st.get_option("server.allowedHosts"),
-            api_key=load().settings.api_key,
+            st.get_option("server.address"), st.get_option("server.allowedHosts"), api_key=api_key
         )
+        read_accounts([Path(file) for file in st.get_option("secrets.files")], api_key=api_key)
     except UsageError as error:
         raise SystemExit(f"The app does not start: {error}") from None
 
 
 def report_error(error: Exception) -> bool:
     """Show in the page that something went wrong, without a traceback; that goes to the log."""
-    logger.error("a page failed", exc_info=error)
+    reference = log_unexpected(logger, "a page", error)
     st.error(
-        "Something unexpected went wrong on this page. Your documents are safe. Reload the page; "
-        "if it happens again, the terminal that runs the app has the details.",
+        f"Something unexpected went wrong on this page (error {reference}). Your documents are "
+        "safe. Reload the page; if it happens again, the log of the program that runs the app has "
+        "the details under that number.",
         icon=":material/error:",
     )
     return True

@@ -6,7 +6,8 @@ One instance serves all browser tabs; everything in it is safe between threads.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,10 +20,12 @@ from app.metrics import Metrics
 from app.models import Models
 from app.open_collections import OpenCollections
 from app.uploads import Upload, UploadFolder
+from indexer.collection_searcher import CollectionSearcher
 from indexer.discovery import check_roots
 from indexer.errors import UsageError
 from indexer.evaluation.judged_sets import JudgedSets
-from indexer.library import Library
+from indexer.library import Collection, Library
+from indexer.preview import Previewer
 from indexer.search import SearchRequest, SearchResult
 from indexer.settings import Settings
 
@@ -44,6 +47,7 @@ class Services:
         metrics: what is counted.
         sets: judged sets that users brought.
         evaluations: what is measured in the background.
+        previewer: shows passages in the files that they are from.
         takes_paths: whether users may name paths of this machine: only where they are on it.
     """
 
@@ -57,6 +61,7 @@ class Services:
     metrics: Metrics
     sets: JudgedSets
     evaluations: Evaluations
+    previewer: Previewer
     takes_paths: bool
 
     @property
@@ -74,6 +79,7 @@ class Services:
         """Stop after the batch at hand and write everything down; may be called twice."""
         self.evaluations.close()
         self.models.close()
+        self.previewer.close()
         self.worker.close()
         self.collections.close()
 
@@ -88,14 +94,37 @@ class Services:
             IndexerError, ModelError: the search cannot be made; the message says what to do.
         """
         with self.collections.use(collection) as opened:
-            if request.mode == "lexical":
-                result = opened.searcher(None).search(request)
-            else:
-                embedder = self.models.get(opened.config.model)
-                opened.check_model(embedder.info)
-                result = opened.searcher(lambda: embedder).search(request)
-        self.metrics.note_search(result)
+            result = self._searcher(opened, request).search(request)
+            self._note(opened, result)
         return result
+
+    def refine(self, collection: str, request: SearchRequest) -> Generator[SearchResult]:
+        """Yield what each refinement step finds; see ``Searcher.refine``.
+
+        Close the generator in the thread that began it.
+
+        Raises:
+            IndexerError, ModelError: as for ``search``.
+        """
+        with self.collections.use(collection) as opened:
+            result: SearchResult | None = None
+            with closing(self._searcher(opened, request).refine(request)) as results:
+                for result in results:
+                    yield result
+            if result is not None:
+                self._note(opened, result)
+
+    def _searcher(self, opened: Collection, request: SearchRequest) -> CollectionSearcher:
+        if request.mode == "lexical" or not request.text.strip():
+            return opened.searcher(None)
+        embedder = self.models.get(opened.config.model)
+        opened.check_model(embedder.info)
+        return opened.searcher(lambda: embedder)
+
+    def _note(self, opened: Collection, result: SearchResult) -> None:
+        self.metrics.note_search(result)
+        if result.steps_ms:
+            self.models.note_query(opened.config.model, result.steps_ms)
 
     def add_uploads(self, collection: str, uploads: Sequence[Upload]) -> list[Path]:
         """Keep copies of uploaded files and queue them.

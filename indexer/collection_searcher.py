@@ -6,7 +6,8 @@ defaults.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -53,16 +54,42 @@ class CollectionSearcher:
             # In a block of the caller's the first attempt is in that one's generation.
             with self._live.using(anew=attempt > 0) as generation:
                 try:
-                    return self._search(generation, request)
+                    found = self._searcher(generation).search(request)
+                    return replace(found, generation=generation.record.number)
                 except StorageError:
                     if not generation.is_gone:
                         raise
-        raise StorageError(
+        raise self._too_fast()
+
+    def refine(self, request: SearchRequest) -> Generator[SearchResult]:
+        """Yield what each refinement step finds; see ``Searcher.refine``.
+
+        All results are of one generation. Only where its files are removed meanwhile, two swaps
+        later, the steps begin anew in another one. Close the generator in the thread that began it.
+
+        Raises:
+            UsageError, FingerprintMismatchError, StorageError: as for ``search``.
+        """
+        for attempt in range(_MAX_ATTEMPTS):
+            with self._live.using(anew=attempt > 0) as generation:
+                searcher = self._searcher(generation)
+                try:
+                    with closing(searcher.refine(request)) as results:
+                        for result in results:
+                            yield replace(result, generation=generation.record.number)
+                        return
+                except StorageError:
+                    if not generation.is_gone:
+                        raise
+        raise self._too_fast()
+
+    def _too_fast(self) -> StorageError:
+        return StorageError(
             f"collection {self._name!r} is being rebuilt faster than it can be searched; "
             "try again in a moment"
         )
 
-    def _search(self, generation: Generation, request: SearchRequest) -> SearchResult:
+    def _searcher(self, generation: Generation) -> Searcher:
         load = self._embedder
 
         def fitting() -> Embedder:
@@ -71,10 +98,9 @@ class CollectionSearcher:
             check_model(generation.config, embedder.info, name=self._name)
             return embedder
 
-        searcher = Searcher(
+        return Searcher(
             generation.store,
             None if load is None else fitting,
             generation.config.fingerprint,
             defaults=generation.query_defaults(),
         )
-        return replace(searcher.search(request), generation=generation.record.number)

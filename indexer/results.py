@@ -9,14 +9,30 @@ from indexer.documents import Chunk
 from indexer.errors import UsageError
 from indexer.filters import Where
 from indexer.fusion import AUTOMATIC, DenseWeight
+from indexer.query_words import QueryWords, parse_query
+from indexer.refining import Progress
 from indexer.stores.base import DocumentRecord
 
-__all__ = ["FUSIONS", "MODES", "Fusion", "Hit", "Mode", "SearchRequest", "SearchResult"]
+__all__ = [
+    "FUSIONS",
+    "MODES",
+    "PASSAGES_PER_DOCUMENT",
+    "Fusion",
+    "Grouping",
+    "Hit",
+    "Mode",
+    "SearchRequest",
+    "SearchResult",
+]
 
 Mode = Literal["hybrid", "dense", "lexical"]
 Fusion = Literal["weighted", "rrf"]
+Grouping = Literal["passage", "document"]
 MODES: tuple[Mode, ...] = ("hybrid", "dense", "lexical")
 FUSIONS: tuple[Fusion, ...] = ("weighted", "rrf")
+PASSAGES_PER_DOCUMENT = 4
+"""Of a document that is found as one: its best passages, up to so many."""
+
 _SEPARATOR = " \N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} "  # as in ``Chunk.context``
 
 
@@ -25,20 +41,32 @@ class SearchRequest:
     """What to look for, and how.
 
     Args:
-        text: the query.
-        top_k: how many hits.
-        offset: how many hits to leave out before them.
+        text: the query. A phrase in quotes has to occur, a word or phrase after a minus must not;
+            see ``indexer.query_words``. Empty only where there are passages to search by.
+        top_k: how many hits, or documents where hits are grouped by these.
+        offset: how many of them to leave out before.
         mode: by meaning (dense), by words (lexical), or both.
-        steps: refinement steps of the query; None takes the collection's own.
+        steps: refinement steps of the query; None takes the collection's own. With ``budget_ms`` or
+            ``until_stable`` the most that are taken; None then stands for all that are offered.
+        budget_ms: time to answer within, counted from when the model is loaded: as many steps as
+            that allows, and one at the least.
+        until_stable: stop refining when the first hits stay as they are, or the vector does.
         where: which documents to search; None searches all.
         fusion: how hybrid search joins its legs.
         dense_weight: share of the dense leg in weighted fusion: 0 to 1, or ``"auto"`` to choose it
             by the lengths of the passages found; None takes the collection's own, else ``"auto"``.
         candidates: how many chunks of each leg hybrid search fuses. Hits beyond that many make
             it fuse more, which may change their order.
+        like: ids of chunks to find more of: the query moves towards their vectors, or is made of
+            them where there is no text; they themselves are not hits then. Unknown ones are passed
+            over.
+        unlike: ids of chunks to find less of: the query moves away from them.
+        grouping: ``"document"`` returns the best passages of each document together, of those
+            among the candidates.
+        is_plain: take quotes and minus signs of the text as characters like any other.
 
     Raises:
-        UsageError: the text is empty, or a value is out of its range.
+        UsageError: there is nothing to search by, or a value is out of its range.
     """
 
     text: str
@@ -50,10 +78,19 @@ class SearchRequest:
     fusion: Fusion = "weighted"
     dense_weight: DenseWeight | None = None
     candidates: int = 100
+    budget_ms: float | None = None
+    until_stable: bool = False
+    like: tuple[str, ...] = ()
+    unlike: tuple[str, ...] = ()
+    grouping: Grouping = "passage"
+    is_plain: bool = False
 
     def __post_init__(self) -> None:
-        if not self.text.strip():
-            raise UsageError("the query is empty; say what to look for")
+        self._check_subject()
+        if self.budget_ms is not None and not 0.0 < self.budget_ms < float("inf"):
+            raise UsageError(f"budget_ms is {self.budget_ms}; it must be above 0")
+        if self.grouping not in ("passage", "document"):
+            raise UsageError(f"no grouping {self.grouping!r}; choose passage or document")
         if self.mode not in MODES:
             raise UsageError(f"there is no mode {self.mode!r}; choose one of {', '.join(MODES)}")
         if self.fusion not in FUSIONS:
@@ -68,6 +105,33 @@ class SearchRequest:
         weight = self.dense_weight
         if weight not in (None, AUTOMATIC) and not _is_share(weight):
             raise UsageError(f"dense_weight is {weight}; it must be from 0 to 1, or {AUTOMATIC!r}")
+
+    def _check_subject(self) -> None:
+        """Check that there is something to search by, in this mode."""
+        if not self.text.strip() and not self.like:
+            raise UsageError("the query is empty; say what to look for")
+        if not self.text.strip() and self.mode != "dense":
+            raise UsageError(
+                f"a search by passages alone has no words for mode {self.mode!r}; choose dense"
+            )
+        if self.mode == "lexical" and (self.like or self.unlike):
+            raise UsageError(
+                "a search by words alone cannot look for more or less of a passage; choose hybrid "
+                "or dense"
+            )
+        self.words  # noqa: B018 - raises where it cannot be understood
+
+    @property
+    def words(self) -> QueryWords:
+        """The text taken apart."""
+        if self.is_plain or not self.text.strip():
+            return QueryWords(self.text)
+        return parse_query(self.text)
+
+    @property
+    def chooses_steps(self) -> bool:
+        """Whether how far to refine is found out while searching."""
+        return self.mode != "lexical" and (self.budget_ms is not None or self.until_stable)
 
 
 def _is_share(value: object) -> bool:
@@ -88,6 +152,8 @@ class Hit:
         lexical_score: its BM25, 0 when no word matches; None when the lexical leg was not asked.
         lexical_rank: its rank in the lexical leg; None when it is not among its candidates.
         highlights: spans [start, end) of the passage that match words of the query.
+        first_rank: its rank at the first look of a search that was watched while it refined; None
+            where it was not among the candidates then, or nothing was watched.
     """
 
     rank: int
@@ -99,6 +165,7 @@ class Hit:
     lexical_score: float | None
     lexical_rank: int | None
     highlights: tuple[tuple[int, int], ...]
+    first_rank: int | None = None
 
     @property
     def headings(self) -> str:
@@ -116,7 +183,7 @@ class SearchResult:
         steps: refinement steps that the query got; None when no model was asked.
         dense_weight: share that the dense leg had in weighted fusion; None when nothing was fused,
             or by ranks.
-        hits: best first.
+        hits: best first; grouped by documents, those of each one together.
         total_chunks: how many chunks the collection had.
         timings_ms: time of each part that ran ("load" of the model, "embed", "dense", "lexical",
             "fuse", "fetch") and of all of them ("total").
@@ -124,6 +191,9 @@ class SearchResult:
             first one includes reading the query.
         fingerprint: what decided the collection's vectors.
         generation: number of the generation that was searched; None where there are none.
+        progress: how far the query was refined and how stable the first hits are; None where only
+            one look was taken, or no text was embedded.
+        looks: how many times the collection was searched, which the timings are the sums of.
     """
 
     request: SearchRequest
@@ -135,3 +205,5 @@ class SearchResult:
     steps_ms: tuple[float, ...]
     fingerprint: dict[str, object]
     generation: int | None = None
+    progress: Progress | None = None
+    looks: int = 1

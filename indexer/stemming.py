@@ -14,7 +14,7 @@ from functools import cache
 
 from indexer.schema import TOKENIZER
 
-__all__ = ["count_terms", "stems", "word_spans"]
+__all__ = ["count_terms", "matching", "stems", "word_spans"]
 
 # Marks that FTS5 sets around what matches: control characters, blanked out of the passages.
 _OPEN, _CLOSE = "\x01", "\x02"
@@ -49,6 +49,21 @@ def count_terms(
             "FROM chunk_terms GROUP BY doc, term"
         ):
             found[position][term] = (counts[0], counts[1], counts[2])
+    return found
+
+
+def matching(chunks: Sequence[tuple[str, str, str]], expression: str) -> list[bool]:
+    """Return which chunks (context, text and pieces of each) match an FTS5 expression."""
+    found = [False] * len(chunks)
+    with _scratch() as connection:
+        connection.executemany(
+            "INSERT INTO chunks (rowid, context, text, pieces) VALUES (?, ?, ?, ?)",
+            [(position, *columns) for position, columns in enumerate(chunks)],
+        )
+        for (position,) in connection.execute(
+            "SELECT rowid FROM chunks WHERE chunks MATCH ?", (expression,)
+        ):
+            found[position] = True
     return found
 
 

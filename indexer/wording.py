@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from indexer.refining import Progress, Stop
 
 __all__ = [
     "count_text",
     "duration_text",
     "milliseconds_text",
     "size_text",
+    "stability_text",
     "steps_text",
+    "stop_text",
     "time_text",
 ]
+
+_STOPS: dict[Stop, str] = {
+    "steps": "all steps were taken",
+    "budget": "stopped by the time limit",
+    "stable": "stopped as the first hits keep their places",
+    "converged": "stopped as the query hardly moves any more",
+}
 
 
 def count_text(count: int, noun: str) -> str:
@@ -57,3 +70,20 @@ def milliseconds_text(milliseconds: float) -> str:
 def steps_text(steps: int) -> str:
     """Return a number of refinement steps, such as ``"1 step"``."""
     return count_text(steps, "step")
+
+
+def stability_text(progress: Progress) -> str:
+    """Return how sure the first hits are, such as ``"top 5 unchanged since step 4"``."""
+    if not progress.top:
+        return "nothing found so far"
+    first = f"top {progress.top}" if progress.top > 1 else "the only hit"
+    if progress.step == progress.first_step:
+        return f"{first} as of step {progress.step}"
+    if progress.is_moving:
+        return f"{first} still moving at step {progress.step}"
+    return f"{first} unchanged since step {progress.unchanged_since}"
+
+
+def stop_text(stop: Stop) -> str:
+    """Return why a search went no further."""
+    return _STOPS[stop]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 
-__all__ = ["Terms", "blank_spaceless", "pieces", "terms"]
+__all__ = ["Terms", "blank_spaceless", "phrase_parts", "pieces", "terms"]
 
 # Letters of scripts that put no spaces between words (or, as Korean, glue endings to them): Thai,
 # Lao, Myanmar, Khmer, Hangul, kana and Han.
@@ -92,6 +92,28 @@ def pieces(text: str) -> str:
                 if len(part) > 1:
                     kept.append(part[-1])
     return " ".join(kept)
+
+
+def phrase_parts(text: str) -> list[tuple[bool, list[str]]]:
+    """Return what has to stand one after the other for a text to contain a phrase.
+
+    Returns:
+        For each stretch whether it is of ``pieces``, and its words or pieces in order. Where
+        writing with and without spaces meet, a phrase falls into several stretches.
+    """
+    found: list[tuple[bool, list[str]]] = []
+    for run in _runs(text.lower()):
+        is_mixed = _SPACELESS.search(run) is not None
+        parts = [
+            piece
+            for part, is_spaceless in _parts(run)
+            for piece in (_pairs(part) if is_spaceless else [part])
+        ]
+        if not is_mixed and found and not found[-1][0]:
+            found[-1][1].extend(parts)
+        else:
+            found.append((is_mixed, parts))
+    return found
 
 
 def blank_spaceless(text: str) -> str:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-import secrets
 from collections.abc import Mapping
 
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from app.errors import ReadOnlyError
+from app.errors import ReadOnlyError, log_unexpected
 from indexer.embedder import ModelError
 from indexer.errors import (
     CollectionBusyError,
@@ -66,8 +65,7 @@ def translated(error: Exception) -> ApiError:
     known = _of_ours(error)
     if known is not None:
         return known
-    reference = secrets.token_hex(4)
-    logger.error("a request failed (reference %s)", reference, exc_info=error)
+    reference = log_unexpected(logger, "a request", error)
     return ApiError(
         500,
         "internal_error",

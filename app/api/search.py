@@ -9,25 +9,44 @@ from pydantic import Field
 from app.api.operations import Answer, Asked, Operation
 from app.services import Services
 from indexer.filters import Where
-from indexer.search import Fusion, Hit, Mode, SearchRequest, SearchResult
+from indexer.refining import Progress, Stop
+from indexer.search import Fusion, Grouping, Hit, Mode, SearchRequest, SearchResult
 from indexer.setting_rules import MAX_STEPS
 
 __all__ = ["OPERATIONS", "HitAnswer", "SearchAnswer", "SearchAsked"]
 
 _MAX_QUERY_CHARS = 20_000
 _MAX_OFFSET = 100_000
+_MAX_BUDGET_MS = 60_000
 
 
 class SearchAsked(Asked):
     """What to look for, and how."""
 
-    query: Annotated[str, Field(min_length=1, max_length=_MAX_QUERY_CHARS)]
+    query: str = Field(
+        "",
+        max_length=_MAX_QUERY_CHARS,
+        description='A "phrase in quotes" has to occur, a word after a minus must not. May be left '
+        "out where `like` names passages.",
+    )
     collection: str | None = Field(None, description="None takes the one of the settings.")
     mode: Mode | None = Field(
         None, description="By meaning (dense), by words (lexical), or both (hybrid)."
     )
     steps: Annotated[int, Field(ge=0, le=MAX_STEPS)] | None = Field(
-        None, description="Refinement steps of the query; None takes the collection's own."
+        None,
+        description="Refinement steps of the query; None takes the collection's own. With "
+        "`budget_ms` or `auto` the most that are taken.",
+    )
+    budget_ms: Annotated[float, Field(gt=0, le=_MAX_BUDGET_MS)] | None = Field(
+        None,
+        description="Answer within so many milliseconds, once the model is loaded, with as many "
+        "steps as that allows.",
+    )
+    auto: bool = Field(
+        False,
+        description="Stop refining when the first hits keep their places, or the query hardly "
+        "moves any more.",
     )
     top_k: Annotated[int, Field(ge=1, le=1000)] | None = Field(None, description="How many hits.")
     offset: int = Field(0, ge=0, le=_MAX_OFFSET, description="Hits to leave out before them.")
@@ -42,6 +61,16 @@ class SearchAsked(Asked):
     dense_weight: Annotated[float, Field(ge=0, le=1)] | Literal["auto"] | None = Field(
         None, description="Share of the dense leg in weighted fusion."
     )
+    like: tuple[str, ...] = Field(
+        (), description="Find more like these passages, by `chunk_id`; with a query or without."
+    )
+    unlike: tuple[str, ...] = Field((), description="Find less like these passages.")
+    group: Grouping = Field(
+        "passage",
+        description="`document` returns the best passages of each document together; `top_k` and "
+        "`offset` then count documents.",
+    )
+    plain: bool = Field(False, description="Take quotes and minus signs of the query as they are.")
     candidates: int = Field(100, ge=1, le=10_000, description="Passages of each leg to fuse.")
 
     def where(self) -> Where | None:
@@ -84,8 +113,24 @@ class HitAnswer(Answer):
     end: int
     dense: LegAnswer
     lexical: LegAnswer
+    first_rank: int | None = Field(
+        description="Rank at the first step of a search by `budget_ms` or `auto`."
+    )
     document_id: str
     chunk_id: str
+
+
+class ProgressAnswer(Answer):
+    """How far a query was refined, and how sure the first hits are."""
+
+    first_step: int
+    step: int
+    unchanged_since: int = Field(
+        description="The first of the steps up to the last at which the first `top` hits were the "
+        "same; `step` itself where it changed them."
+    )
+    top: int
+    stopped: Stop | None = Field(description="Why it went no further.")
 
 
 class SearchAnswer(Answer):
@@ -101,6 +146,9 @@ class SearchAnswer(Answer):
     total_chunks: int
     generation: int | None = Field(description="Of the index that was searched.")
     hits: list[HitAnswer]
+    progress: ProgressAnswer | None = Field(
+        description="Of a search by `budget_ms` or `auto`; None for others."
+    )
     timings_ms: dict[str, float]
     steps_ms: list[float]
     fingerprint: dict[str, object]
@@ -111,7 +159,7 @@ def _collection(services: Services, asked: SearchAsked) -> str:
 
 
 def _model(services: Services, asked: SearchAsked) -> str | None:
-    if (asked.mode or services.settings.mode) == "lexical":
+    if not asked.query.strip() or (asked.mode or services.settings.mode) == "lexical":
         return None
     with services.collections.use(_collection(services, asked)) as opened:
         return opened.config.model
@@ -119,8 +167,10 @@ def _model(services: Services, asked: SearchAsked) -> str | None:
 
 def _search(services: Services, asked: SearchAsked) -> SearchAnswer:
     settings = services.settings
-    mode = asked.mode or settings.mode
-    steps = settings.steps if asked.steps is None else asked.steps
+    mode: Mode = asked.mode or (settings.mode if asked.query.strip() else "dense")
+    steps = asked.steps
+    if steps is None and not asked.auto and asked.budget_ms is None:
+        steps = settings.steps
     request = SearchRequest(
         text=asked.query,
         top_k=asked.top_k or settings.top,
@@ -131,6 +181,12 @@ def _search(services: Services, asked: SearchAsked) -> SearchAnswer:
         fusion=asked.fusion or settings.fusion,
         dense_weight=settings.dense_weight if asked.dense_weight is None else asked.dense_weight,
         candidates=asked.candidates,
+        budget_ms=asked.budget_ms,
+        until_stable=asked.auto,
+        like=asked.like,
+        unlike=asked.unlike,
+        grouping=asked.group,
+        is_plain=asked.plain,
     )
     collection = _collection(services, asked)
     return _answer(services.search(collection, request), collection)
@@ -149,9 +205,22 @@ def _answer(result: SearchResult, collection: str) -> SearchAnswer:
         total_chunks=result.total_chunks,
         generation=result.generation,
         hits=[_hit(hit) for hit in result.hits],
+        progress=_progress(result.progress),
         timings_ms=result.timings_ms,
         steps_ms=list(result.steps_ms),
         fingerprint=result.fingerprint,
+    )
+
+
+def _progress(progress: Progress | None) -> ProgressAnswer | None:
+    if progress is None:
+        return None
+    return ProgressAnswer(
+        first_step=progress.first_step,
+        step=progress.step,
+        unchanged_since=progress.unchanged_since,
+        top=progress.top,
+        stopped=progress.stopped,
     )
 
 
@@ -171,6 +240,7 @@ def _hit(hit: Hit) -> HitAnswer:
         end=chunk.end,
         dense=LegAnswer(score=hit.dense_score, rank=hit.dense_rank),
         lexical=LegAnswer(score=hit.lexical_score, rank=hit.lexical_rank),
+        first_rank=hit.first_rank,
         document_id=document.id,
         chunk_id=chunk.id,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 
@@ -22,8 +22,16 @@ def first_choice(names: Sequence[str], settings: Settings) -> str:
     return names[0] if names else settings.collection
 
 
-def choose_collection(names: Sequence[str], settings: Settings) -> str:
-    """Let the user choose among collections where there are several; return the chosen one."""
+def choose_collection(
+    names: Sequence[str], settings: Settings, *, on_change: Callable[[], None] | None = None
+) -> str:
+    """Let the user choose among collections where there are several; return the chosen one.
+
+    Args:
+        names: of all collections.
+        settings: name the one to begin with.
+        on_change: called when another one is chosen.
+    """
     first = first_choice(names, settings)
     if len(names) < 2:
         return first
@@ -33,5 +41,6 @@ def choose_collection(names: Sequence[str], settings: Settings) -> str:
         index=list(names).index(first),
         key=_KEY,
         bind="query-params",
+        on_change=on_change,
         width=200,
     )

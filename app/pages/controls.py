@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import date
+
 import streamlit as st
 
 from app.hits import type_label
 from app.models import ModelStatus
-from app.query import Query
+from app.query import Effort, Query
 from app.rendering import markdown_text, plain
 from app.services import Services
-from app.slider import default_steps, range_text, slider_label, step_range
+from app.slider import (
+    automatic_text,
+    budget_label,
+    default_steps,
+    range_text,
+    slider_label,
+    step_range,
+)
 from indexer.embedder import ModelError, ModelInfo
 from indexer.errors import IndexerError
 from indexer.loaders import MEDIA_TYPES
@@ -17,41 +27,45 @@ from indexer.settings import Mode
 
 __all__ = ["FILTER_KEYS", "search_controls"]
 
-_MODES: dict[Mode, str] = {"hybrid": "Both", "dense": "Meaning", "lexical": "Words"}
-_BY_LABEL = {label: mode for mode, label in _MODES.items()}
-FILTER_KEYS: dict[str, object] = {"types": [], "path": ""}
+# Labels, not values, are the options: an address then reads ``?mode=Words&refine=Time``.
+_MODES: dict[str, Mode] = {"Both": "hybrid", "Meaning": "dense", "Words": "lexical"}
+_EFFORTS: dict[str, Effort] = {"Steps": "steps", "Time": "budget", "Auto": "auto"}
+_LEAST_BUDGET_MS, _MOST_BUDGET_MS, _FIRST_BUDGET_MS = 5, 10_000, 100
+FILTER_KEYS: dict[str, object] = {"types": [], "path": "", "after": None, "before": None}
 """Keys of the filters' widgets, with what stands for no filter."""
 
 
 def search_controls(parts: Services, collection: str, text: str) -> Query:
     """Draw the controls side by side in the container at hand; return the query they make."""
-    # Labels, not modes, are the options: an address then reads ``?mode=Words``.
+    first = next(label for label, mode in _MODES.items() if mode == parts.settings.mode)
     label = st.segmented_control(
         "Search by",
-        list(_BY_LABEL),
-        default=_MODES[parts.settings.mode],
+        list(_MODES),
+        default=first,
         required=True,
         key="mode",
         bind="query-params",
         help="By meaning finds passages that say it in other words; by words finds names and "
-        "codes; both is right for most questions.",
+        'codes; both is right for most questions. Everywhere a "phrase in quotes" has to occur, '
+        "and a word after a minus must not: `boiler -gas`.",
     )
-    with st.container(width=310):
-        mode = _BY_LABEL[label or _MODES[parts.settings.mode]]
-        steps = None if mode == "lexical" else _refinement(parts, collection)
-    types, path = _filters()
-    return Query(
-        collection=collection,
-        text=text,
-        mode=mode,
-        steps=steps,
-        media_types=types,
-        path=path,
-    )
+    query = Query(collection=collection, text=text, mode=_MODES[label or first])
+    # Always there, so that what follows keeps its place whatever the mode.
+    with st.container(
+        horizontal=True,
+        vertical_alignment="bottom",
+        gap="medium",
+        width="content",
+        key="gs-refine",
+    ):
+        if query.mode != "lexical":
+            query = _refined(parts, query)
+    return _filtered(query)
 
 
-def _filters() -> tuple[tuple[str, ...], str]:
-    used = sum(bool(st.session_state.get(key)) for key in FILTER_KEYS)
+def _filtered(query: Query) -> Query:
+    # Before the widgets are drawn for the first time only the address knows of them.
+    used = sum(bool(st.session_state.get(key, st.query_params.get(key))) for key in FILTER_KEYS)
     with st.popover(f"Filters ({used})" if used else "Filters", icon=":material/filter_alt:"):
         types = st.multiselect(
             "Types of documents",
@@ -67,19 +81,79 @@ def _filters() -> tuple[tuple[str, ...], str]:
             placeholder="such as reports or */2024/*.pdf",
             bind="query-params",
         )
-    return tuple(types), path or ""
+        with st.container(horizontal=True):
+            after = _day("Changed from", "after")
+            before = _day("Changed until", "before")
+        if after and before and after > before:
+            st.caption(f"No document can be of {after} or later and of {before} or earlier.")
+        if used:
+            st.button(
+                "Clear",
+                key="clear-filters",
+                icon=":material/filter_alt_off:",
+                on_click=remove_filters,
+            )
+    return replace(query, media_types=tuple(types), path=path or "", after=after, before=before)
 
 
-def _refinement(parts: Services, collection: str) -> int | None:
-    """Draw the slider, or say why there is none; return the steps to use."""
-    with parts.collections.use(collection) as opened:
+def remove_filters() -> None:
+    """Empty the widgets of all filters; a callback."""
+    for key, empty in FILTER_KEYS.items():
+        st.session_state[key] = empty
+
+
+def _day(label: str, key: str) -> date | None:
+    chosen = st.date_input(
+        label,
+        value=None,
+        min_value=date(1970, 1, 1),
+        max_value=date(2100, 1, 1),
+        key=key,
+        format="YYYY-MM-DD",
+        bind="query-params",
+    )
+    return chosen if isinstance(chosen, date) else None
+
+
+def _refined(parts: Services, query: Query) -> Query:
+    """Draw what decides how far to refine, or say why nothing does; return the query with it."""
+    with parts.collections.use(query.collection) as opened:
         model, first = opened.config.model, opened.query_steps()
         try:
             info = opened.model_info()
         except (IndexerError, ModelError):
-            return None  # the answer says that the model is missing, and what to do
+            return query  # the answer says that the model is missing, and what to do
     status = parts.models.status(model)
     low, high = step_range(info)
+    if low == high:
+        with st.container(width=310):
+            _explain_fixed_steps(info, status)
+            _model_state(parts, model, status)
+        return replace(query, steps=low)
+    label = st.segmented_control(
+        "Refine by",
+        list(_EFFORTS),
+        default="Steps",
+        required=True,
+        key="refine",
+        bind="query-params",
+        help="**Steps**: as many as you say. **Time**: as many as fit. **Auto**: until the results "
+        "hold still.",
+    )
+    effort = _EFFORTS[label or "Steps"]
+    with st.container(width=310, key="gs-effort", gap="small"):
+        _model_state(parts, model, status)
+        if effort == "steps":
+            wanted = parts.settings.steps
+            steps = _slider(info, status, default_steps(info, first if wanted is None else wanted))
+            return replace(query, steps=steps)
+        if effort == "budget":
+            return replace(query, effort=effort, budget_ms=_budget(status))
+        st.html(f'<p class="gs-auto">{plain(automatic_text(info, status))}</p>')
+    return replace(query, effort=effort)
+
+
+def _model_state(parts: Services, model: str, status: ModelStatus) -> None:
     if status.state == "loading":
         _watch_loading(parts, model)
     elif status.state == "failed":
@@ -89,17 +163,12 @@ def _refinement(parts: Services, collection: str) -> int | None:
             on_click=parts.models.retry,
             args=(model,),
         )
-    if low == high:
-        _explain_fixed_steps(info, status)
-        return low
-    wanted = parts.settings.steps
-    return _slider(info, status, default_steps(info, first if wanted is None else wanted))
 
 
 def _slider(info: ModelInfo, status: ModelStatus, first: int) -> int:
     low, high = step_range(info)
     return st.slider(
-        slider_label(_chosen_steps(low, high, first), status),
+        slider_label(_before_drawn("steps", first, low=low, high=high), status),
         low,
         high,
         first,
@@ -110,10 +179,25 @@ def _slider(info: ModelInfo, status: ModelStatus, first: int) -> int:
     )
 
 
-def _chosen_steps(low: int, high: int, first: int) -> int:
-    """Return what the slider is going to return: its label has to say it before."""
-    typed = st.query_params.get("steps", "")  # of a page that was opened by its address
-    known = st.session_state.get("steps", int(typed) if typed.isdecimal() else first)
+def _budget(status: ModelStatus) -> float:
+    low, high = _LEAST_BUDGET_MS, _MOST_BUDGET_MS
+    return st.number_input(
+        budget_label(_before_drawn("budget", _FIRST_BUDGET_MS, low=low, high=high), status),
+        min_value=low,
+        max_value=high,
+        value=_FIRST_BUDGET_MS,
+        step=10,
+        key="budget",
+        bind="query-params",
+        help="From when the question is sent to the last of the hits. The first ones are shown as "
+        "soon as they are there.",
+    )
+
+
+def _before_drawn(key: str, first: int, *, low: int, high: int) -> int:
+    """Return what a widget is going to return: its label has to say it before."""
+    typed = st.query_params.get(key, "")  # of a page that was opened by its address
+    known = st.session_state.get(key, int(typed) if typed.isdecimal() else first)
     return known if low <= known <= high else first
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from app.pages import library, quality, refine, search
+from app.pages.login import require_login, show_user
 
 FOLDER = Path(__file__).parent
 ABOUT = (
@@ -23,6 +24,7 @@ st.set_page_config(
 )
 st.html(FOLDER / "style.css")
 st.logo(str(FOLDER / "wordmark.svg"), size="medium")
+require_login()
 pages = {
     "search": st.Page(
         search.show, title="Search", icon=":material/search:", url_path="search", default=True
@@ -38,4 +40,6 @@ pages = {
     ),
 }
 st.session_state["pages"] = pages
-st.navigation(list(pages.values()), position="top").run()
+page = st.navigation(list(pages.values()), position="top")
+show_user()
+page.run()

@@ -1,21 +1,26 @@
-"""The search page: a question, how far to refine it, and the passages that answer it."""
+"""The search page: a question, how far to refine it, what answers it, and where that stands."""
 
 from __future__ import annotations
 
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
 import streamlit as st
 
-from app.hits import hit_html, latency_text
+from app.pages import feedback
 from app.pages.chooser import SAMPLE, choose_collection
-from app.pages.controls import FILTER_KEYS, search_controls
+from app.pages.controls import remove_filters, search_controls
 from app.pages.judging import judge_hit
-from app.pages.reader import show_document
-from app.query import Answer, Query, ask, is_outdated, more
-from app.rendering import markdown_text
+from app.pages.reader import draw_reader
+from app.pages.results import OPEN_KEY, Rail, export_menu, opened_hit
+from app.query import Answer, Query, is_outdated, more, refine
+from app.rendering import markdown_text, plain
 from app.resources import services
 from app.services import Services
 from indexer.embedder import ModelError
 from indexer.errors import IndexerError
-from indexer.search import Hit
+from indexer.search import Grouping
 from indexer.wording import count_text
 
 __all__ = ["show"]
@@ -25,6 +30,7 @@ _EXAMPLES = (
     "spilled scorching coffee on my lap",
     "how sailors figured out their whereabouts",
 )
+_GROUPINGS: dict[str, Grouping] = {"Passages": "passage", "Documents": "document"}
 # Constant and ours: nothing of a document or a query ever gets into it. It looks for the box until
 # it is there, and takes the focus from nothing that the user has chosen.
 _FOCUS = """<script>
@@ -35,20 +41,36 @@ _FOCUS = """<script>
 })(20)
 </script>"""
 
+# Constant and ours, but for a key of ours that has it run again for another passage. On a narrow
+# screen the reader covers the results: the focus goes with it, and Escape leads back.
+_SHEET = """<script data-for="{key}">
+(function look(tries) {{
+  const back = document.querySelector('.st-key-close-reader button');
+  if (!back) return tries && setTimeout(look, 100, tries - 1);
+  if (back.checkVisibility()) back.focus();
+  const pane = back.closest('[class*="st-key-gs-reader-chosen"]');
+  if (pane) pane.onkeydown = press => {{
+    if (press.key === 'Escape' && back.checkVisibility()) back.click();
+  }};
+}})(20)
+</script>"""
+
 
 def show() -> None:
     """Draw the page."""
     parts = services()
-    st.title("Search your documents", anchor=False)
-    try:
-        names = parts.library.names()
-        if not names:
-            _say_how_to_begin("There is nothing to search yet.")
-            return
-        _search(parts, names)
-        st.html(_FOCUS, unsafe_allow_javascript=True)  # runs when the page is opened, not again
-    except (IndexerError, ModelError) as error:
-        st.error(markdown_text(str(error)), icon=":material/error:")
+    st.html(Path(__file__).parent / "search.css")
+    st.html('<h1 class="gs-sr">Search your documents</h1>')
+    with st.container(key="gs-search"):
+        try:
+            names = parts.library.names()
+            if not names:
+                _say_how_to_begin("There is nothing to search yet.")
+                return
+            _search(parts, names)
+            st.html(_FOCUS, unsafe_allow_javascript=True)  # when the page is opened, not again
+        except (IndexerError, ModelError) as error:
+            st.error(markdown_text(str(error)), icon=":material/error:")
 
 
 def _search(parts: Services, names: list[str]) -> None:
@@ -58,14 +80,24 @@ def _search(parts: Services, names: list[str]) -> None:
         type="search",
         placeholder="Ask in your own words, then press Enter",
         bind="query-params",
+        on_change=_forget_feedback,
     )
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        collection = choose_collection(names, parts.settings)
+    with st.container(
+        horizontal=True, vertical_alignment="bottom", gap="medium", key="gs-controls"
+    ):
+        collection = choose_collection(names, parts.settings, on_change=_forget_feedback)
         query = search_controls(parts, collection, text)
-    if text.strip():
-        _show_answer(parts, query)
+    given = feedback.current()
+    if text.strip() or given.similar:
+        _show_answer(parts, feedback.with_feedback(query, given), given)
     else:
         _invite(parts, collection)
+
+
+def _forget_feedback() -> None:
+    # It was about the answers to another question.
+    feedback.clear()
+    st.session_state.pop(OPEN_KEY, None)
 
 
 def _say_how_to_begin(finding: str) -> None:
@@ -92,87 +124,142 @@ def _invite(parts: Services, collection: str) -> None:
         f"The sample collection is ready: {size} about home, kitchen, garden, health, money, work "
         "and travel. Try one of these, which share hardly a word with their answers:"
     )
-    for example in _EXAMPLES:
-        st.button(
-            example,
-            key=f"example-{example}",
-            icon=":material/search:",
-            type="tertiary",
-            on_click=_put_question,
-            args=(example,),
-        )
+    with st.container(gap=None):
+        for example in _EXAMPLES:
+            st.button(
+                example,
+                key=f"example-{example}",
+                icon=":material/search:",
+                type="tertiary",
+                on_click=_put_question,
+                args=(example,),
+            )
 
 
 def _put_question(text: str) -> None:
     st.session_state["q"] = text
 
 
-def _show_answer(parts: Services, query: Query) -> None:
-    answer = _answered(parts, query)
-    if answer.notice:
-        st.info(markdown_text(answer.notice), icon=":material/hourglass_top:")
-    if not answer.hits:
-        _say_nothing_found(parts, answer)
-        return
-    st.caption(latency_text(answer.result))
-    if is_outdated(parts, answer):
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.caption("The documents changed since this search.", width="content")
-            if st.button("Search again", icon=":material/refresh:"):
-                del st.session_state["answer"]
-                st.rerun()
-    for hit in answer.hits:
-        _show_hit(parts, answer, hit)
-    if not answer.is_complete and st.button(
-        "Show more", icon=":material/expand_more:", width="stretch"
-    ):
-        st.session_state["answer"] = (query, more(parts, answer))
-        st.rerun()
+def _show_answer(parts: Services, query: Query, given: feedback.Feedback) -> None:
+    rail, side = st.columns([5, 7], gap="medium")
+    with rail:
+        if given:
+            feedback.show(parts, query.collection, given)
+        with st.container(
+            horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
+        ):
+            query = replace(query, grouping=_grouping())
+            export = st.empty()
+        hits = Rail(parts)
+        answer = _answered(parts, query, hits)
+        if answer is None or not answer.hits:
+            return
+        for place, hit in enumerate(answer.hits):
+            with hits.tools(place):
+                judge_hit(parts, answer.query.collection, answer.query.text, hit)
+        with export.container(width="content"):
+            export_menu(answer)
+        if is_outdated(parts, answer):
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.caption("The documents changed since this search.", width="content")
+                if st.button("Search again", icon=":material/refresh:"):
+                    del st.session_state["answer"]
+                    st.rerun()
+        if not answer.is_complete and st.button(
+            "Show more", icon=":material/expand_more:", width="stretch"
+        ):
+            st.session_state["answer"] = (query, more(parts, answer))
+            st.rerun()
+    with side:
+        _show_reader(parts, answer)
 
 
-def _answered(parts: Services, query: Query) -> Answer:
-    """Return the answer, made anew only when something else is asked than the last time."""
+def _grouping() -> Grouping:
+    label = st.segmented_control(
+        "Results by",
+        list(_GROUPINGS),
+        default="Passages",
+        required=True,
+        key="group",
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    return _GROUPINGS[label or "Passages"]
+
+
+def _answered(parts: Services, query: Query, rail: Rail) -> Answer | None:
+    """Draw the answer into the rail, searching only if something else is asked than before.
+
+    Whatever the user does meanwhile ends the search: the script then stops at what it draws next.
+    """
     known: tuple[Query, Answer] | None = st.session_state.get("answer")
-    if known is not None and known[0] == query and not known[1].notice:
-        return known[1]
-    with st.spinner("Searching …"):
-        answer = ask(parts, query)
-    st.session_state["answer"] = (query, answer)
+    answer: Answer | None = None
+    if known is not None and known[0] == query and known[1].is_final and not known[1].notice:
+        answer = known[1]
+        _draw(parts, answer, rail)
+        return answer
+    rail.say_searching()
+    with closing(refine(parts, query)) as answers:
+        for answer in answers:
+            st.session_state["answer"] = (query, answer)
+            _draw(parts, answer, rail)
     return answer
 
 
-def _show_hit(parts: Services, answer: Answer, hit: Hit) -> None:
-    with st.container(border=True, key=f"gs-hit-{hit.chunk.id}"):
-        st.html(hit_html(hit, parts.uploads))
-        with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-            is_opened = st.button(
-                "Show in document",
-                key=f"show-{hit.chunk.id}",
-                icon=":material/article:",
+def _draw(parts: Services, answer: Answer, rail: Rail) -> None:
+    if answer.hits:
+        rail.draw(answer)
+    elif answer.is_final:
+        rail.clear()
+        _say_nothing_found(parts, answer)
+    if answer.notice and answer.is_final:
+        st.info(markdown_text(answer.notice), icon=":material/hourglass_top:")
+
+
+def _show_reader(parts: Services, answer: Answer) -> None:
+    """Draw the document beside the hits; on a narrow screen over them, once one was chosen."""
+    hit = opened_hit(answer)
+    if hit is None:
+        return
+    is_chosen = st.session_state.get(OPEN_KEY) == hit.chunk.id
+    with st.container(key="gs-reader-chosen" if is_chosen else "gs-reader-first"):
+        with st.container(horizontal=True, vertical_alignment="top", key="gs-reader-head"):
+            st.html(f'<h2 class="gs-reader-title">{plain(hit.document.title)}</h2>')
+            st.button(
+                "Back to the results",
+                key="close-reader",
+                icon=":material/close:",
                 type="tertiary",
+                on_click=st.session_state.pop,
+                args=(OPEN_KEY, None),
             )
-            judge_hit(parts, answer.query.collection, answer.query.text, hit)
-        if is_opened:
-            show_document(parts, answer.query.collection, hit.document, hit.chunk, hit.highlights)
+        draw_reader(parts, answer.query.collection, hit.document, hit.chunk, hit.highlights)
+        if is_chosen:
+            st.html(_SHEET.format(key=hit.chunk.id), unsafe_allow_javascript=True)
 
 
 def _say_nothing_found(parts: Services, answer: Answer) -> None:
     if not answer.result.total_chunks:
         _say_how_to_begin("This collection is empty.")
         return
+    words = answer.result.request.words
     advice = []
     if answer.query.where():
         advice.append("fewer filters")
-    if answer.query.mode == "lexical":
+    if words.phrases:
+        advice.append("the words without quotes, as no passage has them one after the other")
+    if words.excluded:
+        advice.append("fewer words to leave out")
+    if answer.query.mode == "lexical" and not words.phrases:
         advice.append("other words, or a search by meaning")
     st.info(
-        "Nothing found. " + (f"Try {' or '.join(advice)}." if advice else "Try other words."),
+        "Nothing found. " + (f"Try {', or '.join(advice)}." if advice else "Try other words."),
         icon=":material/search_off:",
     )
     if answer.query.where():
-        st.button("Remove the filters", icon=":material/filter_alt_off:", on_click=_remove_filters)
-
-
-def _remove_filters() -> None:
-    for key, empty in FILTER_KEYS.items():
-        st.session_state[key] = empty
+        st.button(
+            "Remove the filters",
+            key="no-filters",
+            icon=":material/filter_alt_off:",
+            on_click=remove_filters,
+        )

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from indexer.cli.excerpt import excerpt
 from indexer.cli.freshness import FileState
 from indexer.cli.terminal import Terminal, one_line, printable
+from indexer.excerpt import excerpt
 
 if TYPE_CHECKING:
     from indexer.search import Hit

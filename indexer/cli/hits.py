@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from indexer.cli.freshness import FileState
 from indexer.cli.hit_view import print_hit
 from indexer.cli.terminal import Terminal, json_text, one_line, write_json
+from indexer.hit_rows import hit_values, progress_values, write_csv
 
 if TYPE_CHECKING:
     from indexer.search import Hit, SearchResult
@@ -17,21 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["HitFormat", "write_hits"]
 
 HitFormat = Literal["table", "json", "jsonl", "csv", "paths"]
-
-_FORMULA_START = ("=", "+", "-", "@", "\t", "\r")
-_CSV_FIELDS = (
-    "rank",
-    "score",
-    "source",
-    "page",
-    "title",
-    "headings",
-    "passage",
-    "start",
-    "end",
-    "document_id",
-    "chunk_id",
-)
 
 
 def write_hits(
@@ -60,11 +45,7 @@ def write_hits(
         for hit, state in pairs:
             sys.stdout.write(json_text(_hit_as_dict(hit, state)) + "\n")
     elif format == "csv":
-        writer = csv.DictWriter(sys.stdout, _CSV_FIELDS, extrasaction="ignore", lineterminator="\n")
-        writer.writeheader()
-        for hit, state in pairs:
-            row = _hit_as_dict(hit, state)
-            writer.writerow({name: _csv_cell(row[name]) for name in _CSV_FIELDS})
+        write_csv(sys.stdout, [hit_values(hit) for hit in result.hits])
     elif format == "paths":
         for source in dict.fromkeys(hit.document.source for hit in result.hits):
             sys.stdout.write((one_line(source) if sys.stdout.isatty() else source) + "\n")
@@ -87,35 +68,12 @@ def _result_as_dict(
         "offset": request.offset,
         "total_chunks": result.total_chunks,
         "hits": [_hit_as_dict(hit, state) for hit, state in zip(result.hits, states, strict=True)],
+        "progress": progress_values(result.progress),
         "timings_ms": result.timings_ms,
+        "steps_ms": list(result.steps_ms),
         "fingerprint": result.fingerprint,
     }
 
 
 def _hit_as_dict(hit: Hit, state: FileState) -> dict[str, object]:
-    chunk, document = hit.chunk, hit.document
-    return {
-        "rank": hit.rank,
-        "score": hit.score,
-        "source": document.source,
-        "file": state,
-        "title": document.title,
-        "media_type": document.media_type,
-        "page": chunk.page,
-        "headings": hit.headings,
-        "passage": chunk.text,
-        "highlights": [list(span) for span in hit.highlights],
-        "start": chunk.start,
-        "end": chunk.end,
-        "dense": {"score": hit.dense_score, "rank": hit.dense_rank},
-        "lexical": {"score": hit.lexical_score, "rank": hit.lexical_rank},
-        "document_id": document.id,
-        "chunk_id": chunk.id,
-    }
-
-
-def _csv_cell(value: object) -> object:
-    # A spreadsheet runs a cell that starts like a formula, and passages are strangers' texts.
-    if isinstance(value, str) and value.startswith(_FORMULA_START):
-        return "'" + value
-    return value
+    return {**hit_values(hit), "file": state}

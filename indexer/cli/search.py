@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -21,6 +21,7 @@ from indexer.cli.options import (
 from indexer.cli.session import Session, session_of
 from indexer.errors import UsageError
 from indexer.settings import FusionMethod, Mode
+from indexer.wording import stability_text, stop_text
 
 if TYPE_CHECKING:
     from indexer.collection_searcher import CollectionSearcher
@@ -36,11 +37,16 @@ EPILOG = epilog(
     "gircse search 'quarterly results' -c work --top 5 --where type=pdf",
     "gircse search peps --where 'path=*/peps/*' --where after=2024-01-31",
     "gircse search E1042 --mode lexical",
+    "gircse search '\"boiler pressure\" losing -radiator'",
+    "gircse search how do I renew my passport --budget-ms 50",
+    "gircse search how do I renew my passport --auto",
     "gircse search passport --format paths | xargs -d '\\n' ls -l",
     "gircse search --format json -- --no-verify",
     "echo 'how do I renew my passport' | gircse search -",
     "gircse search passport -c work --qdrant-url https://qdrant.example.org:6333",
     after=[
+        'In QUERY a "phrase in quotes" has to occur and a word after a minus, as in -radiator, must'
+        " not; --plain takes both as they are.",
         "Exit codes: 0 answered, even when nothing was found; 1 an error; 2 wrong usage; 4 the"
         " collection was made by another model or version.",
         "In CSV a text that a spreadsheet would run as a formula starts with an apostrophe.",
@@ -51,12 +57,12 @@ EPILOG = epilog(
 def search(  # noqa: PLR0913 - each argument is a flag of the command
     context: typer.Context,
     query: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="QUERY",
             help="What to look for; several words need no quotes, - reads it from stdin.",
         ),
-    ],
+    ] = None,
     collection: CollectionOption = None,
     top: Annotated[
         int | None,
@@ -75,6 +81,23 @@ def search(  # noqa: PLR0913 - each argument is a flag of the command
         ),
     ] = None,
     steps: StepsOption = None,
+    budget_ms: Annotated[
+        float | None,
+        typer.Option(
+            "--budget-ms",
+            metavar="MS",
+            help="Answer within so many milliseconds from when the model is loaded, with as many"
+            " steps as that allows; --steps is the most then.",
+        ),
+    ] = None,
+    auto: Annotated[
+        bool,
+        typer.Option(
+            "--auto",
+            help="Stop refining when the first hits keep their places, or the query hardly moves"
+            " any more; --steps is the most then.",
+        ),
+    ] = False,
     where: WhereOption = None,
     fusion: Annotated[
         FusionMethod | None,
@@ -91,6 +114,26 @@ def search(  # noqa: PLR0913 - each argument is a flag of the command
             show_default="the collection's own, or auto",
         ),
     ] = None,
+    like: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CHUNK_ID",
+            help="Find more like this passage of the collection, with QUERY or without; may be"
+            " repeated. --format json has the ids.",
+        ),
+    ] = None,
+    unlike: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CHUNK_ID", help="Find less like this passage; may be repeated."),
+    ] = None,
+    group: Annotated[
+        Literal["passage", "document"],
+        typer.Option(help="One hit per passage, or the best passages of each document together."),
+    ] = "passage",
+    plain: Annotated[
+        bool,
+        typer.Option("--plain", help="Take quotes and minus signs in QUERY as they are."),
+    ] = False,
     model: ModelOption = None,
     device: DeviceOption = None,
     full: Annotated[
@@ -115,6 +158,9 @@ def search(  # noqa: PLR0913 - each argument is a flag of the command
 
     Hits go to stdout, best first; timings and notes go to stderr.
     """
+    from indexer.filters import Where
+    from indexer.search import SearchRequest
+
     session = session_of(context)
     session.terminal.quiet = quiet
     loaded = session.load(
@@ -130,7 +176,26 @@ def search(  # noqa: PLR0913 - each argument is a flag of the command
             "qdrant.url": qdrant_url,
         }
     )
-    request = _request(_query_text(query), loaded, offset=offset, where=where or [])
+    settings = loaded.settings
+    text = _query_text(query or [], is_needed=not like)
+    chooses_steps = auto or budget_ms is not None
+    request = SearchRequest(
+        text,
+        top_k=settings.top,
+        offset=offset,
+        mode=settings.mode if text else "dense",
+        # What a file says is for searches that name no other way to choose.
+        steps=None if chooses_steps and not loaded.is_explicit("steps") else settings.steps,
+        where=Where.parse(where) if where else None,
+        fusion=settings.fusion,
+        dense_weight=settings.dense_weight,
+        budget_ms=budget_ms,
+        until_stable=auto,
+        like=tuple(like or ()),
+        unlike=tuple(unlike or ()),
+        grouping=group,
+        is_plain=plain,
+    )
     name = loaded.settings.collection
     states: list[FileState]
     if qdrant_url is not None:
@@ -140,40 +205,25 @@ def search(  # noqa: PLR0913 - each argument is a flag of the command
         states = ["current"] * len(result.hits)  # their files are on another machine
     else:
         with session.library(loaded).open(name) as target, target.using():
-            result = _searcher(target, loaded, session).search(request)
+            result = _searcher(target, loaded, session, request).search(request)
             states = file_states(target.ledger, [hit.document.id for hit in result.hits])
     write_hits(session.terminal, result, collection=name, format=format, states=states, full=full)
     _say_more(session, result, states, collection=name)
 
 
-def _query_text(words: list[str]) -> str:
+def _query_text(words: list[str], *, is_needed: bool) -> str:
     text = sys.stdin.read() if words == ["-"] else " ".join(words)
-    if not text.strip():
+    if is_needed and not text.strip():
         raise UsageError("the query is empty; say what to look for.")
     return text.strip()
 
 
-def _request(text: str, loaded: LoadedSettings, *, offset: int, where: list[str]) -> SearchRequest:
-    from indexer.filters import Where
-    from indexer.search import SearchRequest
-
+def _searcher(
+    target: Collection, loaded: LoadedSettings, session: Session, request: SearchRequest
+) -> CollectionSearcher:
+    """Return what searches ``target``; a search by words or passages alone touches no model."""
     settings = loaded.settings
-    return SearchRequest(
-        text,
-        top_k=settings.top,
-        offset=offset,
-        mode=settings.mode,
-        steps=settings.steps,
-        where=Where.parse(where) if where else None,
-        fusion=settings.fusion,
-        dense_weight=settings.dense_weight,
-    )
-
-
-def _searcher(target: Collection, loaded: LoadedSettings, session: Session) -> CollectionSearcher:
-    """Return what searches ``target``; a lexical search never touches a model."""
-    settings = loaded.settings
-    if settings.mode == "lexical":
+    if request.mode == "lexical" or not request.text:
         return target.searcher(None)
     from indexer.embedder import load_embedder, model_info
 
@@ -209,6 +259,10 @@ def _say_more(
         for leg in ("load", "embed", "dense", "lexical", "total")
         if leg in result.timings_ms
     ]
+    if result.progress is not None:
+        parts.append(stability_text(result.progress))
+        if result.progress.stopped is not None:
+            parts.append(stop_text(result.progress.stopped))
     terminal.note(" · ".join(parts))
 
 

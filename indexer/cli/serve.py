@@ -59,10 +59,12 @@ def serve(
     # By name: the app knows the indexer, never the other way round, and only this command runs it.
     server = importlib.import_module("app.server")
     is_local = importlib.import_module("app.addresses").is_local(address) and not allow_host
-    if not is_local and settings.api_key is not None:
+    accounts = importlib.import_module("app.accounts")
+    rules = accounts.read_accounts(accounts.login_files(), api_key=settings.api_key)
+    if not is_local and rules is None and settings.api_key is not None:
         may = "search" if settings.read_only else "search, add and delete documents"
         session.terminal.warn(
             f"programs need the API key, the pages do not: everyone who can reach {address}:{port}"
-            f" with a browser can {may}."
+            f" with a browser can {may}. Set up a login (docs/login.md) to change that."
         )
     server.run(port=port, address=address, headless=headless, host_names=allow_host or ())

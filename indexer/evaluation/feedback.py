@@ -1,9 +1,6 @@
-"""Rocchio feedback: a query moves towards what it found first, and asks again.
+"""Pseudo-relevance feedback: a query moves towards what it found first, and asks again.
 
 Test-time compute without training, as a baseline for the refinement steps.
-
-Source: Rocchio, "Relevance feedback in information retrieval", 1971; without judgements, as
-pseudo-relevance feedback on the vectors of a frozen encoder.
 """
 
 from __future__ import annotations
@@ -12,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.evaluation.dense import nearest
+from indexer.rocchio import moved
 
 __all__ = ["FEEDBACK_PASSAGES", "FEEDBACK_WEIGHT", "with_feedback"]
 
 FEEDBACK_PASSAGES = 3
 FEEDBACK_WEIGHT = 0.3
+"""Less than for what a person has judged: the passages found first need not be right."""
 
 
 def with_feedback(
@@ -32,7 +31,5 @@ def with_feedback(
         (Q, D) float32.
     """
     places, _ = nearest(queries, passages, top_k=FEEDBACK_PASSAGES)
-    means = np.asarray(passages[places.ravel()]).reshape(*places.shape, -1).mean(axis=1)  # (Q, D)
-    moved = queries + FEEDBACK_WEIGHT * means
-    unit: NDArray[np.float32] = moved / np.linalg.norm(moved, axis=1, keepdims=True)
-    return unit
+    closest = np.asarray(passages[places.ravel()]).reshape(*places.shape, -1)  # (Q, N, D)
+    return moved(queries, closest, liked_weight=FEEDBACK_WEIGHT)

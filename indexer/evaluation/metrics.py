@@ -1,14 +1,11 @@
 """nDCG@10, recall and MRR@10 of rankings, query by query, as trec_eval computes them.
 
-Knows ids only: judgements and rankings in, one number per query and metric out. Ours, and compared
-with trec_eval by the tests: its bindings lack wheels for some platforms, and measuring is part of
-the app.
+Knows ids only: judgements and rankings in, one number per query and metric out.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,6 +20,15 @@ METRICS: tuple[Metric, ...] = ("ndcg@10", "recall@100", "mrr@10")
 
 RANKING_DEPTH = 100
 """How many documents of a ranking count: no metric here looks further."""
+
+_TREC_NAMES: Mapping[Metric, tuple[str, str, int]] = {
+    # metric: (what trec_eval is asked for, what it calls the answer, depth of the ranking)
+    "ndcg@10": ("ndcg_cut.10", "ndcg_cut_10", RANKING_DEPTH),
+    "recall@10": ("recall.10", "recall_10", RANKING_DEPTH),
+    "recall@100": ("recall.100", "recall_100", RANKING_DEPTH),
+    # trec_eval knows no cut of the reciprocal rank: it gets the first ten only.
+    "mrr@10": ("recip_rank", "recip_rank", 10),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,45 +56,26 @@ def score_rankings(
     Args:
         qrels: for each query the grade of each judged document; above 0 is relevant, grades count
             as gains in nDCG.
-        rankings: for each query the ids of documents, best first, none twice; a query that is
-            missing, or has an empty ranking, scores 0.
+        rankings: for each query the ids of documents, best first; a query that is missing, or has
+            an empty ranking, scores 0.
     """
-    return QueryScores(
-        tuple(qrels),
-        {
-            metric: np.array(
-                [score(grades, rankings.get(query, ())) for query, grades in qrels.items()],
-                dtype=np.float64,
-            )  # (Q,)
-            for metric, score in _SCORES.items()
-        },
-    )
+    import pytrec_eval  # compiled: only what measures pays for it
+
+    judged = {query: dict(grades) for query, grades in qrels.items()}
+    values: dict[Metric, NDArray[np.float64]] = {}
+    for metric, (asked, answered, depth) in _TREC_NAMES.items():
+        evaluator = pytrec_eval.RelevanceEvaluator(judged, {asked})
+        found = evaluator.evaluate(_as_run(rankings, depth))
+        scores = [found.get(query, {}).get(answered, 0.0) for query in judged]
+        values[metric] = np.array(scores, dtype=np.float64)  # (Q,)
+    return QueryScores(tuple(judged), values)
 
 
-def _ndcg(grades: Mapping[str, int], ranking: Sequence[str], depth: int) -> float:
-    ideal = _gain(sorted(grades.values(), reverse=True)[:depth])
-    found = _gain([grades.get(document, 0) for document in ranking[:depth]])
-    return found / ideal if ideal else 0.0
-
-
-def _gain(grades: Sequence[int]) -> float:
-    return sum(max(grade, 0) / math.log2(place) for place, grade in enumerate(grades, start=2))
-
-
-def _recall(grades: Mapping[str, int], ranking: Sequence[str], depth: int) -> float:
-    relevant = sum(grade > 0 for grade in grades.values())
-    found = sum(grades.get(document, 0) > 0 for document in ranking[:depth])
-    return found / relevant if relevant else 0.0
-
-
-def _reciprocal_rank(grades: Mapping[str, int], ranking: Sequence[str], depth: int) -> float:
-    places = enumerate(ranking[:depth], start=1)
-    return next((1 / place for place, document in places if grades.get(document, 0) > 0), 0.0)
-
-
-_SCORES: Mapping[Metric, Callable[[Mapping[str, int], Sequence[str]], float]] = {
-    "ndcg@10": lambda grades, ranking: _ndcg(grades, ranking, 10),
-    "recall@10": lambda grades, ranking: _recall(grades, ranking, 10),
-    "recall@100": lambda grades, ranking: _recall(grades, ranking, RANKING_DEPTH),
-    "mrr@10": lambda grades, ranking: _reciprocal_rank(grades, ranking, 10),
-}
+def _as_run(rankings: Mapping[str, Sequence[str]], depth: int) -> dict[str, dict[str, float]]:
+    # trec_eval orders by score in single precision, and equal ones by their ids, last first. Places
+    # instead of scores keep the order that a user of the search would see.
+    return {
+        query: {document: float(-place) for place, document in enumerate(ranking[:depth])}
+        for query, ranking in rankings.items()
+        if ranking
+    }

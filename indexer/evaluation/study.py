@@ -112,7 +112,10 @@ class Study:
             average=_average(results, measured) if len(results) > 1 else None,
             sts=tuple(sts),
             notes=notes(self._plan, has_sets=bool(sets), has_pairs=bool(pairs)),
-            versions={name: version(name) for name in ("gircse-search", "numpy", "scipy")},
+            versions={
+                name: version(name)
+                for name in ("gircse-search", "numpy", "pytrec-eval-terrier", "scipy")
+            },
             seconds=time.perf_counter() - started,
         )
 

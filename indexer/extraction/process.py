@@ -8,6 +8,7 @@ import selectors
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -21,16 +22,21 @@ from indexer.extraction.protocol import (
     encode_message,
 )
 
-__all__ = ["WorkerEnd", "WorkerEndedError", "WorkerProcess", "WorkerStartError", "worker_command"]
+__all__ = [
+    "WorkerEnd",
+    "WorkerEndedError",
+    "WorkerProcess",
+    "WorkerStartError",
+    "child_command",
+    "worker_command",
+]
 
 _END_TIMEOUT_S = 5.0
 _READ_BYTES = 1024 * 1024
 _LAST_WORDS_BYTES = 4096
 # isolated (-I), so that neither the working folder nor PYTHON* variables choose what is imported;
 # the package's own folder comes last on the path, for when it runs from a checkout
-_BOOTSTRAP = (
-    "import sys; sys.path.append(sys.argv[1]); from indexer.extraction.worker import main; main()"
-)
+_BOOTSTRAP = "import sys; sys.path.append(sys.argv[1]); from {} import main; main()"
 _ENVIRONMENT = {
     "TOKENIZERS_PARALLELISM": "false",
     "OMP_NUM_THREADS": "1",
@@ -61,10 +67,16 @@ class WorkerEnd:
     last_words: str
 
 
-def worker_command() -> list[str]:
-    """Return the command that runs the worker."""
+def child_command(module: str) -> list[str]:
+    """Return the command that runs ``main`` of one of our modules, apart from everything else."""
     root = Path(__file__).parents[2]
-    return [sys.executable, "-I", "-B", "-X", "utf8", "-c", _BOOTSTRAP, str(root)]
+    start = _BOOTSTRAP.format(module)
+    return [sys.executable, "-I", "-B", "-X", "utf8", "-c", start, str(root)]
+
+
+def worker_command() -> list[str]:
+    """Return the command that runs the worker of the extraction."""
+    return child_command("indexer.extraction.worker")
 
 
 class WorkerProcess:
@@ -72,12 +84,13 @@ class WorkerProcess:
 
     Args:
         max_message_bytes: longer messages are refused.
+        command: what it runs; None runs the worker of the extraction.
 
     Raises:
         WorkerStartError: the system cannot start a process.
     """
 
-    def __init__(self, *, max_message_bytes: int) -> None:
+    def __init__(self, *, max_message_bytes: int, command: Sequence[str] | None = None) -> None:
         self._max_message_bytes = max_message_bytes
         self._received = bytearray()
         self._last_words = b""
@@ -85,7 +98,7 @@ class WorkerProcess:
         kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         try:
             self._process = subprocess.Popen(
-                worker_command(),
+                command or worker_command(),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -100,6 +113,11 @@ class WorkerProcess:
         for pipe in (self._stdout, self._stderr):
             os.set_blocking(pipe.fileno(), False)
             self._selector.register(pipe, selectors.EVENT_READ)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process has not ended yet."""
+        return self._process.poll() is None
 
     def send(self, message: Message) -> None:
         """Send a message.

@@ -6,13 +6,10 @@ no parser knows, its answers are plain values, it can neither write files nor ou
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import logging
 import os
 import queue
-import resource
-import sys
 import threading
 import warnings
 from pathlib import Path
@@ -21,6 +18,7 @@ from typing import Any, BinaryIO
 from indexer.chunking import Chunker, ChunkingConfig
 from indexer.documents import Document
 from indexer.errors import ExtractionError, IndexerError
+from indexer.extraction.child_limits import limit_cpu, limit_resources
 from indexer.extraction.child_pipes import (
     read_message,
     receive_requests,
@@ -57,7 +55,7 @@ def main() -> None:
     except IndexerError as error:
         send_answer(answers, {"type": "refused", "message": str(error)})
         return
-    _limit_resources(settings["memory_bytes"])
+    limit_resources(settings["memory_bytes"])
     send_answer(answers, {"type": "ready"})
     pending: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     threading.Thread(target=receive_requests, args=(requests, pending), daemon=True).start()
@@ -88,7 +86,7 @@ class Worker:
 
     def serve(self, request: dict[str, Any]) -> None:
         """Read one file and send what became of it."""
-        _limit_cpu(self._timeout_s + _CPU_SLACK_S)
+        limit_cpu(self._timeout_s + _CPU_SLACK_S)
         self._place = ""
         facts = FileFacts()
         answer: dict[str, Any] = {"sha256": None}
@@ -195,26 +193,6 @@ def _out_of_memory() -> ExtractionError:
         "reading it took more memory than is allowed",
         hint="split the file into smaller ones, or allow more memory",
     )
-
-
-def _limit_resources(memory_bytes: int) -> None:
-    limits = [(resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_CORE, 0)]
-    if sys.platform == "linux":
-        # other systems do not enforce it, or count shared system libraries into it
-        limits.append((resource.RLIMIT_AS, memory_bytes))
-    for kind, value in limits:
-        # where the administrator allows less already, that holds
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(kind, (value, value))
-
-
-def _limit_cpu(seconds: float) -> None:
-    """End this process after so much more processor time, even without a parent to do it."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    soft = int(used.ru_utime + used.ru_stime + seconds) + 1
-    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    if hard == resource.RLIM_INFINITY or soft < hard:
-        resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
 
 
 if __name__ == "__main__":

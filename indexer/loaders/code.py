@@ -14,7 +14,7 @@ from indexer.documents import Document
 from indexer.loaders.builder import DocumentBuilder
 from indexer.loaders.encoding import decode
 
-__all__ = ["load"]
+__all__ = ["language_of", "load"]
 
 _LANGUAGES = {
     "py": "Python", "pyi": "Python", "pyx": "Cython", "js": "JavaScript", "mjs": "JavaScript",
@@ -57,8 +57,13 @@ def load(data: bytes, *, source: str, name: str) -> Document:
     for heading, text in _split_definitions(decode(data).split("\n")):
         builder.section((heading,) if heading else ())
         builder.block(text)
+    return builder.build(metadata={"language": language_of(name)})
+
+
+def language_of(name: str) -> str:
+    """Return the language of a source file for people, by its name; the suffix if unknown."""
     suffix = PurePath(name).suffix.lower().removeprefix(".")
-    return builder.build(metadata={"language": _LANGUAGES.get(suffix, suffix)})
+    return _LANGUAGES.get(suffix, suffix)
 
 
 def _split_definitions(lines: list[str]) -> Iterator[tuple[str, str]]:

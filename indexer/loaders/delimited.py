@@ -13,7 +13,7 @@ from indexer.loaders.builder import DocumentBuilder
 from indexer.loaders.encoding import decode
 from indexer.loaders.records import write_rows
 
-__all__ = ["load"]
+__all__ = ["load", "table_rows"]
 
 _DELIMITERS = ",;\t|"
 _SUFFIX_DELIMITERS = {".tsv": "\t", ".tab": "\t", ".psv": "|"}
@@ -27,15 +27,24 @@ def load(data: bytes, *, source: str, name: str) -> Document:
     Raises:
         ExtractionError: ``binary``, or ``invalid`` when the quoting does not add up.
     """
-    text = decode(data)
     builder = DocumentBuilder(source=source, name=name, media_type="csv")
+    write_rows(builder, table_rows(data, name=name))
+    return builder.build()
+
+
+def table_rows(data: bytes, *, name: str) -> Iterator[Sequence[str]]:
+    """Yield the rows of a table in text form, empty ones included.
+
+    Raises:
+        ExtractionError: ``binary``, or ``invalid`` when the quoting does not add up.
+    """
+    text = decode(data)
     # the bound is the module's, for everybody
     previous = csv.field_size_limit(_MAX_CELL_CHARS)
     try:
-        write_rows(builder, _rows(text, _find_dialect(text[:_SAMPLE_CHARS], name)))
+        yield from _rows(text, _find_dialect(text[:_SAMPLE_CHARS], name))
     finally:
         csv.field_size_limit(previous)
-    return builder.build()
 
 
 def _rows(text: str, dialect: type[csv.Dialect]) -> Iterator[Sequence[str]]:

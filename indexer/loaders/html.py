@@ -19,7 +19,7 @@ from indexer.loaders.blocks import BlockWriter
 from indexer.loaders.builder import DocumentBuilder
 from indexer.loaders.encoding import decode
 
-__all__ = ["add_html", "load", "parse_html"]
+__all__ = ["add_html", "is_hidden", "load", "parse_html"]
 
 _DROPPED_TAGS = """
     script style template noscript nav iframe object embed canvas audio video svg map button select
@@ -117,13 +117,13 @@ class _Walk:
         for event, element in events:
             tag = element.tag if isinstance(element.tag, str) else ""
             if event == "start":
-                if tag in _DROPPED or _is_hidden(element):
+                if tag in _DROPPED or is_hidden(element):
                     walker.skip_subtree()
                     continue
                 self._start(tag, element)
                 self._inline.append(element.text or "")
             else:
-                if not (tag in _DROPPED or _is_hidden(element)):
+                if not (tag in _DROPPED or is_hidden(element)):
                     self._end(tag)
                 if element is not root:
                     self._inline.append(element.tail or "")
@@ -195,7 +195,8 @@ class _Walk:
             self._writer.paragraph(text)
 
 
-def _is_hidden(element: etree._Element) -> bool:
+def is_hidden(element: etree._Element) -> bool:
+    """Say whether a page keeps an element from its readers."""
     if not element.attrib:
         return False
     return (

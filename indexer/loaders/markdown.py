@@ -22,7 +22,7 @@ from indexer.loaders.builder import DocumentBuilder
 from indexer.loaders.encoding import decode
 from indexer.loaders.html import add_html, parse_html
 
-__all__ = ["load", "write_markdown"]
+__all__ = ["load", "markdown_html", "write_markdown"]
 
 _FRONT_MATTER = re.compile(r"\A(---|\+\+\+)[ \t]*\n(.*?)^(?:\1|\.\.\.)[ \t]*(?:\n|\Z)", re.S | re.M)
 _MAX_FRONT_MATTER_CHARS = 100_000
@@ -51,9 +51,7 @@ def load(data: bytes, *, source: str, name: str) -> Document:
     """
     fields, body = _split_front_matter(decode(data))
     builder = DocumentBuilder(source=source, name=name, media_type="markdown")
-    summary = next((fields[field] for field in _SUMMARY_FIELDS if fields.get(field)), "")
-    if summary not in body:
-        builder.block(summary)
+    builder.block(_summary(fields, body))
     write_markdown(BlockWriter(builder), body)
     title = fields.pop("title", None)
     if title and not builder.length:
@@ -63,9 +61,32 @@ def load(data: bytes, *, source: str, name: str) -> Document:
 
 def write_markdown(writer: BlockWriter, text: str) -> None:
     """Write the text of Markdown without front matter."""
+    _write(writer, _parser().parse(_reduce_extensions(text)))
+
+
+def markdown_html(data: bytes) -> str:
+    """Return a Markdown file as HTML, with whatever HTML stands in it.
+
+    What of its front matter is part of the extracted text comes first.
+
+    Raises:
+        ExtractionError: ``binary`` when it is no text.
+    """
+    fields, body = _split_front_matter(decode(data))
+    content = str(_parser().render(_reduce_extensions(body)))
+    lead = _summary(fields, body) or ("" if content.strip() else fields.get("title", ""))
+    return f"<p>{html.escape(lead)}</p>\n{content}" if lead else content
+
+
+def _summary(fields: Mapping[str, str], body: str) -> str:
+    """Return what the front matter says about a page and the page itself does not repeat."""
+    summary = next((fields[field] for field in _SUMMARY_FIELDS if fields.get(field)), "")
+    return "" if summary in body else summary
+
+
+def _parser() -> MarkdownIt:
     # the preset's nesting limit of 20 silently drops what lies deeper
-    parser = MarkdownIt("commonmark", {"maxNesting": 200}).enable(["table", "strikethrough"])
-    _write(writer, parser.parse(_reduce_extensions(text)))
+    return MarkdownIt("commonmark", {"maxNesting": 200}).enable(["table", "strikethrough"])
 
 
 def _split_front_matter(text: str) -> tuple[dict[str, str], str]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from indexer.loaders.blocks import CELL_SEPARATOR
 from indexer.loaders.builder import DocumentBuilder
 
-__all__ = ["cell_text", "write_rows"]
+__all__ = ["cell_text", "row_text", "split_header", "write_rows"]
 
 _SAMPLE_ROWS = 20
 
@@ -21,18 +21,26 @@ def write_rows(builder: DocumentBuilder, rows: Iterable[Sequence[str]]) -> None:
         builder: where to write.
         rows: the cells of each row as text; empty rows are skipped.
     """
+    header, filled = split_header(rows)
+    for row in filled:
+        builder.line(row_text(header, row))
+
+
+def split_header(rows: Iterable[Sequence[str]]) -> tuple[Sequence[str], Iterator[Sequence[str]]]:
+    """Return the names of the columns, none if there are none, and the rows that are not empty."""
     filled = (row for row in rows if any(cell.strip() for cell in row))
     first = next(filled, None)
     if first is None:
-        return
+        return (), iter(())
     sample = list(itertools.islice(filled, _SAMPLE_ROWS))
-    header: Sequence[str] = ()
     if _is_header(first, sample):
-        header = [" ".join(cell.split()) for cell in first]
-    else:
-        builder.line(_plain(first))
-    for row in itertools.chain(sample, filled):
-        builder.line("; ".join(_pairs(header, row)) if header else _plain(row))
+        return [" ".join(cell.split()) for cell in first], itertools.chain(sample, filled)
+    return (), itertools.chain([first], sample, filled)
+
+
+def row_text(header: Sequence[str], row: Sequence[str]) -> str:
+    """Return the line that stands for a row: "Header: value; Header: value" below a header."""
+    return "; ".join(_pairs(header, row)) if header else _plain(row)
 
 
 def cell_text(value: object) -> str:

@@ -146,6 +146,22 @@ class VectorStore(Protocol):
     def text_scores(self, text: str, chunk_ids: Sequence[str]) -> dict[str, float]:
         """Return the BM25 of a query with each of the given chunks; 0.0 where no word matches."""
 
+    def containing(
+        self, phrase: str, *, among: Sequence[str] | None = None, where: Where | None = None
+    ) -> set[str]:
+        """Return the ids of the chunks that contain a phrase: its words, one after the other.
+
+        Words are compared by their stems, as in ``search_text``, and stop words count.
+
+        Args:
+            phrase: one word or more; what has none is contained in nothing.
+            among: the chunks to look at; None looks at all.
+            where: the documents to look at, where ``among`` is None.
+        """
+
+    def vectors(self, chunk_ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        """Return the stored (D,) vector of each of the given chunks; unknown ids are left out."""
+
     def lengths(self, chunk_ids: Sequence[str]) -> dict[str, int]:
         """Return the UTF-8 bytes of the context and text of each of the given chunks."""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from indexer.archive import VectorArchive
 from indexer.database import Database
 from indexer.documents import Chunk, Document
-from indexer.stores import reading
+from indexer.stores import lexical, reading
 from indexer.stores.base import DocumentRecord, StoredChunk
 
 if TYPE_CHECKING:
@@ -48,6 +48,20 @@ class ContentStore:
         """Return a document's chunks in the order of the text; none for an unknown id."""
         with self._database.read() as connection:
             return reading.load_chunks_of_document(connection, document_id)
+
+    def containing(
+        self, phrase: str, *, among: Sequence[str] | None = None, where: Where | None = None
+    ) -> set[str]:
+        """Return the ids of the chunks that contain a phrase: its words, one after the other."""
+        with self._database.read() as connection:
+            documents = reading.document_keys(connection, where) if among is None else None
+            return lexical.chunks_containing(connection, phrase, among=among, documents=documents)
+
+    def vectors(self, chunk_ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        """Return the stored (D,) vector of each of the given chunks; unknown ids are left out."""
+        with self._database.read() as connection:
+            rows = reading.chunk_rows(connection, chunk_ids)
+        return dict(zip(rows, self._archive.read(list(rows.values())), strict=True)) if rows else {}
 
     def scroll(
         self, *, batch_size: int = 1024

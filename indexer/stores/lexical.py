@@ -15,13 +15,15 @@ from typing import Literal
 from indexer.stemming import stems
 from indexer.stores.base import Scored
 from indexer.stores.reading import chunk_count, json_text
-from indexer.words import terms
+from indexer.words import phrase_parts, terms
 
 __all__ = [
     "CONTEXT_WEIGHT",
     "Term",
     "asked_terms",
     "chosen_terms",
+    "chunks_containing",
+    "phrase_expression",
     "score_words",
     "search_words",
     "telling_terms",
@@ -114,6 +116,61 @@ def score_words(
         )
         scores.update((keys[key], score) for key, score in found)
     return scores
+
+
+def phrase_expression(phrase: str) -> str:
+    """Return the FTS5 expression for texts that contain a phrase; empty for one without words.
+
+    Words match by their stems, one after the other in the context or in the text; stop words count.
+    """
+    stretches = []
+    for is_pieces, parts in phrase_parts(phrase):
+        quoted = f'"{" ".join(parts)}"'
+        if is_pieces:
+            # A character that stands alone begins some piece of every text in which it occurs.
+            begins = " *" if len(parts) == 1 and len(parts[0]) == 1 else ""
+            quoted = f"pieces : {quoted}{begins}"
+        stretches.append(quoted)
+    return " AND ".join(stretches)
+
+
+def chunks_containing(
+    connection: sqlite3.Connection,
+    phrase: str,
+    *,
+    among: Sequence[str] | None,
+    documents: Sequence[int] | None,
+) -> set[str]:
+    """Return the ids of the chunks that contain a phrase.
+
+    Args:
+        connection: inside a transaction.
+        phrase: of one word or more.
+        among: ids of the chunks to look at; None for all.
+        documents: keys of the documents to look at; None for all.
+    """
+    expression = phrase_expression(phrase)
+    if not expression or among == []:
+        return set()
+    conditions = ["chunk_words MATCH :expression"]
+    if among is not None:
+        # The pluses keep SQLite from running the whole match once for every key.
+        conditions.append(
+            "+chunk_words.rowid IN (SELECT key FROM chunks WHERE id IN "
+            "(SELECT value FROM json_each(:among)))"
+        )
+    if documents is not None:
+        conditions.append("+c.document IN (SELECT value FROM json_each(:documents))")
+    found = connection.execute(
+        "SELECT c.id FROM chunk_words CROSS JOIN chunks c ON c.key = chunk_words.rowid "
+        f"WHERE {' AND '.join(conditions)}",
+        {
+            "expression": expression,
+            "among": json_text(among),
+            "documents": json_text(documents),
+        },
+    )
+    return {chunk_id for (chunk_id,) in found}
 
 
 def _best(

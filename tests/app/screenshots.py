@@ -51,9 +51,9 @@ def photograph(browser: Browser, app: Served, scheme: str) -> None:
     page = context.new_page()
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     page.goto(f"{app.url}/?q={QUESTION.replace(' ', '+')}")
-    page.get_by_text("in all: embedding").wait_for()  # the model is ready
+    page.get_by_text("in all: reading").wait_for()  # the model is ready
     page.reload()  # once more, as a question is answered when everything is warm
-    page.get_by_text("in all: embedding").wait_for()
+    page.get_by_text("in all: reading").wait_for()
     save(page, f"search-{scheme}")
     if scheme == "light":
         page.goto(f"{app.url}/library")

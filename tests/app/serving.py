@@ -68,16 +68,22 @@ def served(
     ):
         app = Served(home, port, process)
         try:
-            wait_until(lambda: process.poll() is not None or _is_up(app.url))
+            wait_until(lambda: process.poll() is not None or answers(f"{app.url}/_stcore/health"))
             assert process.poll() is None, log.read_text()
             yield app
         finally:
             process.kill()
 
 
-def _is_up(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Return whether there is a page under an address."""
     try:
-        with urllib.request.urlopen(f"{url}/_stcore/health", timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=5) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False
+
+
+def wait_for_model(app: Served) -> None:
+    """Wait for the model: when it is loaded, pages draw themselves anew and close what is open."""
+    wait_until(lambda: answers(f"{app.url}/health"), timeout_s=180)

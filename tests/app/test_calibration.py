@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from app.calibration import StepTiming, calibrate
+from app.calibration import Calibration, StepTiming, calibrate
 from app.models import ModelStatus
 from app.slider import default_steps, range_text, slider_label, step_range
 from indexer.embedder import Embedder, ModelInfo, load_embedder, model_info
@@ -97,3 +97,29 @@ def test_labels_say_what_it_costs() -> None:
     assert slider_label(5, ModelStatus("loading")).endswith("the model is loading …")
     assert slider_label(5, ModelStatus("failed")).endswith("the model is not available")
     assert range_text(timing) == "0 steps: 7.0 ms; each further one: 6.2 ms; 20 steps: 131 ms."
+
+
+def test_times_follow_when_searches_take_other_times_than_measured() -> None:
+    calibration = Calibration(StepTiming(min_steps=0, max_steps=20, first_ms=10.0, step_ms=8.0))
+    for _ in range(10):
+        calibration.note([11.0, 8.5, 7.5])  # as measured
+    assert (calibration.timing.first_ms, calibration.timing.step_ms) == (10.0, 8.0)
+    calibration.note([200.0, 300.0, 300.0])  # once, by something else
+    calibration.note([200.0, 300.0, 300.0])
+    assert (calibration.timing.first_ms, calibration.timing.step_ms) == (10.0, 8.0)
+    for _ in range(5):
+        calibration.note([21.0, 17.0, 16.0, 15.0])
+    assert calibration.timing.first_ms == pytest.approx(21.0)
+    assert calibration.timing.step_ms == pytest.approx(16.0)
+    for _ in range(5):
+        calibration.note([10.0])  # calm again, and nothing known of steps
+    assert calibration.timing.first_ms == pytest.approx(10.0)
+    assert calibration.timing.step_ms == pytest.approx(16.0)
+
+
+def test_a_time_buys_steps() -> None:
+    timing = StepTiming(min_steps=1, max_steps=20, first_ms=10.0, step_ms=8.0)
+    assert [timing.steps_within(one) for one in (0.0, 10.0, 17.9, 18.0, 50.0, 1e6)] == [
+        1, 1, 1, 2, 6, 20,
+    ]  # fmt: skip
+    assert StepTiming(0, 0, 10.0, 0.0).steps_within(1e6) == 0

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
+from datetime import date, datetime
 from pathlib import Path
 
 import pytest
 
 from app import resources
-from app.hits import document_place, hit_html, latency_text
-from app.query import PAGE_SIZE, Query, ask, is_outdated, more, path_pattern
+from app.hits import document_place, hit_html
+from app.latency import latency_text
+from app.query import PAGE_SIZE, Query, ask, is_outdated, more, path_pattern, refine
 from app.services import Services
 from indexer.embedder import Embedder, ModelError, ModelInfo, load_embedder, model_info
 from indexer.errors import CollectionNotFoundError, FingerprintMismatchError
@@ -39,8 +42,8 @@ def test_a_question_finds_the_passage_that_says_it_in_other_words(searched: Serv
     assert answer.notice == ""
     assert answer.hits[0].document.source.endswith("when-the-breaker-trips.pdf")
     assert answer.result.steps == 5
-    assert "embedding" in latency_text(answer.result)
-    assert "5 steps" in latency_text(answer.result)
+    assert "in all: reading" in latency_text(answer.result)
+    assert "5 steps of" in latency_text(answer.result)
 
 
 @pytest.fixture
@@ -87,6 +90,55 @@ def test_more_hits_follow_without_repeating_any(searched: Services) -> None:
     ids = [hit.chunk.id for hit in answer.hits]
     assert len(ids) == len(set(ids)) == answer.result.total_chunks
     assert [hit.rank for hit in answer.hits] == list(range(1, len(ids) + 1))
+
+
+def test_pages_go_on_with_the_steps_of_the_first(searched: Services) -> None:
+    for query in (
+        replace(QUERY, effort="budget", budget_ms=60_000.0),
+        replace(QUERY, effort="auto"),
+        replace(QUERY, grouping="document"),
+    ):
+        answer = ask(searched, query)
+        whole = answer
+        while not whole.is_complete:
+            whole = more(searched, whole)
+        assert whole.result.steps == answer.result.steps
+        assert whole.hits[: len(answer.hits)] == answer.hits
+        ids = [hit.chunk.id for hit in whole.hits]
+        assert len(ids) == len(set(ids))
+
+
+def test_answers_come_step_by_step_and_can_be_left(searched: Services) -> None:
+    with closing(refine(searched, replace(QUERY, steps=20))) as answers:
+        first, second = next(answers), next(answers)
+    assert (first.result.steps, second.result.steps) == (0, 1)
+    assert not first.is_final
+    with searched.collections.use("default") as collection:
+        assert len(collection.store) > 0  # it was given back, and is open for others
+    *_, last = refine(searched, replace(QUERY, steps=3))
+    assert last.is_final
+
+
+def test_dates_are_whole_days(searched: Services) -> None:
+    where = replace(QUERY, after=date(2024, 1, 31), before=date(2024, 1, 31)).where()
+    assert where is not None
+    assert where.modified_after == datetime(2024, 1, 31).timestamp()
+    assert where.modified_before == datetime(2024, 2, 1).timestamp()
+
+
+def test_what_users_wait_for_is_what_the_slider_promises(searched: Services) -> None:
+    before = searched.models.status("gircse-minilm").timing
+    assert before is not None
+    for _ in range(6):
+        searched.models.note_query("gircse-minilm", [500.0, 400.0, 400.0])
+    after = searched.models.status("gircse-minilm").timing
+    assert after is not None
+    assert (after.first_ms, after.step_ms) == (500.0, 400.0)
+    for _ in range(6):
+        ask(searched, QUERY)
+    again = searched.models.status("gircse-minilm").timing
+    assert again is not None
+    assert again.step_ms < 400.0
 
 
 def test_filters_hold(searched: Services) -> None:

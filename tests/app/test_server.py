@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 import subprocess
@@ -17,7 +18,7 @@ from app.job_queue import JobQueue
 from indexer.errors import UsageError
 from indexer.library import Library
 from tests.app.conftest import DOCUMENTS
-from tests.app.serving import free_port, served
+from tests.app.serving import answers, free_port, served
 from tests.app.waiting import wait_until
 
 ROOT = Path(server.__file__).parents[1]
@@ -59,7 +60,7 @@ def test_streamlit_run_serves_it_too(home: Path, tmp_path: Path) -> None:
     ):
         try:
             url = f"http://127.0.0.1:{port}/_stcore/health"
-            wait_until(lambda: _answers(url))
+            wait_until(lambda: answers(url))
             process.terminate()
             process.wait(30)
         finally:
@@ -67,14 +68,6 @@ def test_streamlit_run_serves_it_too(home: Path, tmp_path: Path) -> None:
     text = (tmp_path / "log").read_text()
     assert f"http://127.0.0.1:{port}" in text
     assert "Traceback" not in text
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
 
 
 def test_a_port_that_is_taken_is_named_with_what_to_do() -> None:
@@ -126,6 +119,9 @@ def test_a_page_that_fails_shows_no_traceback(
     assert "documents are safe" in shown[0]
     assert "secret" not in shown[0]
     assert "/secret/path" in caplog.text
+    number = re.search(r"\(error ([0-9a-f]{8})\)", shown[0])
+    assert number is not None
+    assert number[1] in caplog.text
 
 
 def test_nobody_else_may_name_the_host(home: Path, tmp_path: Path) -> None:

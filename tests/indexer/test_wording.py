@@ -2,7 +2,15 @@ from __future__ import annotations
 
 import pytest
 
-from indexer.wording import count_text, duration_text, milliseconds_text, size_text
+from indexer.refining import Progress
+from indexer.wording import (
+    count_text,
+    duration_text,
+    milliseconds_text,
+    size_text,
+    stability_text,
+    stop_text,
+)
 
 
 @pytest.mark.parametrize(
@@ -38,3 +46,22 @@ def test_sizes(size: int, text: str) -> None:
 
 def test_counts() -> None:
     assert [count_text(n, "file") for n in (0, 1, 1204)] == ["0 files", "1 file", "1,204 files"]
+
+
+@pytest.mark.parametrize(
+    ("progress", "text"),
+    [
+        (Progress(0, 0, 0, 5, None), "top 5 as of step 0"),
+        (Progress(0, 3, 3, 5, None), "top 5 still moving at step 3"),
+        (Progress(0, 7, 4, 5, "stable"), "top 5 unchanged since step 4"),
+        (Progress(1, 7, 1, 3, "steps"), "top 3 unchanged since step 1"),
+        (Progress(0, 7, 2, 1, "steps"), "the only hit unchanged since step 2"),
+        (Progress(0, 7, 0, 0, "steps"), "nothing found so far"),
+    ],
+)
+def test_confidence(progress: Progress, text: str) -> None:
+    assert stability_text(progress) == text
+
+
+def test_reasons_to_stop() -> None:
+    assert stop_text("budget") == "stopped by the time limit"

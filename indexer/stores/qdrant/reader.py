@@ -21,6 +21,7 @@ from indexer.stores.qdrant.conditions import Nothing
 from indexer.stores.qdrant.connection import Connection
 from indexer.stores.qdrant.dense_search import DenseSearch
 from indexer.stores.qdrant.layout import DENSE, About, read_about, resolve
+from indexer.stores.qdrant.phrases import containing
 from indexer.stores.qdrant.points import stored_chunk
 from indexer.stores.qdrant.probing import Probe
 from indexer.stores.qdrant.retrieval import dense_of, retrieve, scroll
@@ -171,6 +172,26 @@ class QdrantReader:
     def text_scores(self, text: str, chunk_ids: Sequence[str]) -> dict[str, float]:
         """Return the BM25 of a query with each of the given chunks; 0.0 where no word matches."""
         return self._words.scores(self._weigh(text), chunk_ids)
+
+    def containing(
+        self, phrase: str, *, among: Sequence[str] | None = None, where: Where | None = None
+    ) -> set[str]:
+        """Return the ids of the chunks that contain a phrase: its words, one after the other.
+
+        Qdrant does not know the order of words: it finds the chunks with any word of the phrase,
+        and their texts are compared here, as the embedded store compares them.
+        """
+        if among is None:
+            found = self.search_text(phrase, top_k=max(len(self), 1), where=where)
+            among = [hit.chunk_id for hit in found]
+        return containing(self._connection, self.name, phrase, among)
+
+    def vectors(self, chunk_ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        """Return the stored (D,) vector of each of the given chunks; unknown ids are left out."""
+        import numpy as np
+
+        found = retrieve(self._connection, self.name, chunk_ids, vectors=[DENSE])
+        return {str(point.id): np.array(dense_of(point), dtype=np.float32) for point in found}
 
     def lengths(self, chunk_ids: Sequence[str]) -> dict[str, int]:
         """Return the UTF-8 bytes of the context and text of each of the given chunks."""

@@ -63,14 +63,50 @@ def test_filters_hold(api: httpx.Client) -> None:
     assert sources(before="2100-01-01") == everything
 
 
+def test_a_budget_and_stability_choose_the_steps(api: httpx.Client) -> None:
+    within = api.post("/api/search", json={"query": QUESTION, "budget_ms": 60_000}).json()
+    assert within["steps"] == 20
+    assert within["progress"]["stopped"] == "steps"
+    hurried = api.post("/api/search", json={"query": QUESTION, "budget_ms": 0.1}).json()
+    assert hurried["steps"] == 0
+    assert hurried["progress"]["stopped"] == "budget"
+    calm = api.post("/api/search", json={"query": QUESTION, "auto": True}).json()
+    assert calm["steps"] < 20
+    assert calm["progress"]["stopped"] in {"stable", "converged"}
+    assert calm["hits"][0]["first_rank"] >= 1
+
+
+def test_phrases_exclusions_groups_and_passages(api: httpx.Client) -> None:
+    def hits(**asked: object) -> list[dict[str, object]]:
+        found: list[dict[str, object]] = api.post("/api/search", json=asked).json()["hits"]
+        return found
+
+    assert all("limescale" in str(hit["passage"]).lower() for hit in hits(query='"limescale"'))
+    without = hits(query="dripping tap -limescale")
+    assert without
+    assert not any("limescale" in str(hit["passage"]).lower() for hit in without)
+    grouped = [hit["document_id"] for hit in hits(query="water", group="document")]
+    assert len(set(grouped)) == 3
+    assert grouped == sorted(grouped, key=grouped.index)
+    (first, *_) = hits(query="limescale")
+    similar = hits(like=[first["chunk_id"]])
+    assert similar
+    assert first["chunk_id"] not in [hit["chunk_id"] for hit in similar]
+
+
 @pytest.mark.parametrize(
     ("asked", "status", "said", "param"),
     [
         ({"query": "x", "steps": 65}, 400, "less than or equal to 64 (given: 65)", "steps"),
         ({"query": "x", "steps": "3"}, 400, "valid integer", "steps"),
-        ({"query": ""}, 400, "at least 1 character", "query"),
+        ({"query": ""}, 400, "say what to look for", None),
         ({"query": "   "}, 400, "say what to look for", None),
-        ({}, 400, "query: Field required", "query"),
+        ({}, 400, "say what to look for", None),
+        ({"query": "-x"}, 400, "only says what to leave out", None),
+        ({"query": "x", "budget_ms": 0}, 400, "greater than 0", "budget_ms"),
+        ({"query": "x", "group": "page"}, 400, "'passage' or 'document'", "group"),
+        ({"query": "x", "mode": "lexical", "like": ["y"]}, 400, "more or less of a passage", None),
+        ({"like": ["gone"]}, 400, "not in the collection any more", None),
         ({"query": "x", "colection": "y"}, 400, "there is no 'colection'; known:", "colection"),
         ({"query": "x", "mode": "fuzzy"}, 400, "'hybrid', 'dense' or 'lexical'", "mode"),
         ({"query": "x", "type": ["docz"]}, 400, "there is no type 'docz'", None),

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.app.browser.watching import Watched, watch
-from tests.app.serving import Served, served
+from tests.app.serving import Served, served, wait_for_model
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = [
@@ -47,6 +47,7 @@ def app(indexed_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     folder = tmp_path_factory.mktemp("served")
     shutil.copytree(indexed_home, folder / "home")
     with served(folder / "home", log=folder / "log") as running:
+        wait_for_model(running)
         yield running
         assert running.end() == 0
     assert "Traceback" not in (folder / "log").read_text()

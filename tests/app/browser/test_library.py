@@ -93,9 +93,8 @@ def test_files_of_every_fate_are_chosen_followed_found_and_deleted(
     first = page.locator(".gs-hit").first
     expect(first).to_contain_text(SCRIPT)
     expect(first).to_contain_text(IMAGE_NAME)
-    page.get_by_role("button", name="Show in document").first.click()
+    page.get_by_role("button", name="Read").first.click()
     expect(page.locator("#gs-found")).to_contain_text("<script>alert(2)</script>")
-    page.keyboard.press("Escape")
     assert page.locator("img[src=x]").count() == 0
     assert watched.dialogs == []
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import re
 from pathlib import Path
 
@@ -22,6 +25,11 @@ def search(page: Page, text: str) -> None:
     page.keyboard.press("Enter")
 
 
+def wait_until_refined(page: Page, steps: int) -> None:
+    """Wait until the model is ready and a search has taken so many steps, and is done."""
+    expect(page.locator(".gs-status")).to_contain_text(re.compile(rf"\u00b7 {steps} steps?"))
+
+
 def test_typing_at_once_and_enter_bring_passages_with_page_and_highlight(
     app: Served, page: Page
 ) -> None:
@@ -39,7 +47,7 @@ def test_typing_at_once_and_enter_bring_passages_with_page_and_highlight(
     )
     assert int(weight) >= 700
     assert background not in {"rgba(0, 0, 0, 0)", "rgb(255, 255, 255)"}
-    expect(page.get_by_text("in all: embedding")).to_be_visible()
+    expect(page.get_by_text("in all: reading")).to_be_visible()
     assert "q=thaw" in page.url
     page.get_by_role("button", name="Show more").click()
     expect(page.locator(".gs-hit").nth(10)).to_be_attached()
@@ -48,14 +56,20 @@ def test_typing_at_once_and_enter_bring_passages_with_page_and_highlight(
 def test_a_passage_is_shown_at_its_place_in_the_document(app: Served, page: Page) -> None:
     page.goto(app.url)
     search(page, "how cold does the refrigerator have to be")
-    page.get_by_role("button", name="Show in document").nth(1).click()
     found = page.locator("#gs-found")
+    expect(found).to_be_in_viewport()  # the first hit is open at once
+    wait_until_refined(page, 5)
+    page.get_by_role("button", name="Read").nth(1).click()
+    second = page.locator(".gs-hit").nth(1)
+    expect(second).to_have_attribute("aria-current", "true")
+    (number,) = re.findall(r"page \d+", second.locator(".gs-facts").inner_text())
+    reader = page.locator('[class*="st-key-gs-reader-chosen"]')
+    expect(reader.locator(".gs-facts")).to_contain_text(number)
     expect(found).to_be_in_viewport()
-    passage = page.locator(".gs-hit").nth(1).locator(".gs-passage").inner_text()
-    assert found.inner_text().split() == passage.split()
-    page.keyboard.press("Escape")
-    expect(found).to_have_count(0)
-    expect(page.locator(".gs-hit").first).to_be_visible()  # the results are still there
+    reader.get_by_role("radio", name="Text").click()
+    start = second.locator(".gs-passage").inner_text().lstrip("\u2026 ")[:20]
+    expect(found).to_contain_text(start)
+    expect(page.locator(".gs-hit").first).to_be_in_viewport()  # the results are still there
 
 
 def test_modes_and_filters_hold_and_can_be_linked_to(app: Served, page: Page) -> None:
@@ -97,12 +111,12 @@ def test_the_slider_is_moved_by_keys_and_says_what_it_costs(
     slider.focus()
     page.keyboard.press("ArrowRight")
     expect(slider).to_have_attribute("aria-label", slider_name(5))
-    expect(page.get_by_text("in all: embedding")).to_contain_text("5 steps")
+    expect(page.get_by_text("in all: reading")).to_contain_text("5 steps")
     assert "steps=5" in page.url
     for _ in range(20):
         page.keyboard.press("ArrowRight")
     expect(slider).to_have_attribute("aria-label", slider_name(20))
-    expect(page.get_by_text("in all: embedding")).to_contain_text("20 steps")
+    expect(page.get_by_text("in all: reading")).to_contain_text("20 steps")
     assert "steps=20" in page.url
 
 
@@ -151,3 +165,155 @@ CONTRAST = """element => {
     const [a, b] = [light(app.color), light(app.backgroundColor)]
     return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05)
 }"""
+
+
+def steps_shown(page: Page) -> int:
+    """Return how many steps the last search took, by its latency line."""
+    found = re.search(r"(\d+) steps? of", page.locator(".gs-latency p").inner_text())
+    return int(found[1]) if found else 0
+
+
+def milliseconds_promised(page: Page) -> float:
+    label = page.get_by_role("slider").get_attribute("aria-label") or ""
+    found = re.search(r"about ([\d.]+) (m?s)", label)
+    assert found, label
+    return float(found[1]) * (1.0 if found[2] == "ms" else 1000.0)
+
+
+def test_the_slider_is_dragged_and_the_search_takes_longer(app: Served, page: Page) -> None:
+    page.goto(app.url + "/?q=thaw+meat&steps=0")
+    slider = page.get_by_role("slider")
+    expect(slider).to_have_attribute("aria-label", slider_name(0))
+    expect(page.locator(".gs-latency p")).to_contain_text("reading")
+    assert steps_shown(page) == 0
+    before = milliseconds_promised(page)
+    thumb, track = slider.bounding_box(), page.locator(".stSlider").bounding_box()
+    assert thumb is not None
+    assert track is not None
+    page.mouse.move(thumb["x"] + thumb["width"] / 2, thumb["y"] + thumb["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(track["x"] + track["width"] + 50, thumb["y"] + thumb["height"] / 2, steps=8)
+    page.mouse.up()
+    expect(slider).to_have_attribute("aria-label", slider_name(20))
+    expect(page.locator(".gs-latency p")).to_contain_text("20 steps of")
+    assert milliseconds_promised(page) > before
+    assert "steps=20" in page.url
+
+
+def test_time_and_automatic_mode_are_chosen_shown_and_shared(app: Served, page: Page) -> None:
+    page.goto(app.url + "/?q=thaw+meat+in+the+refrigerator")
+    wait_until_refined(page, 5)
+    page.get_by_role("radio", name="Auto").click()
+    status = page.locator(".gs-status")
+    expect(status).to_contain_text(re.compile("stopped as the (first hits keep|query hardly)"))
+    expect(page.get_by_text("Stops when the top 5 keep their places")).to_be_visible()
+    assert "refine=Auto" in page.url
+    page.get_by_role("radio", name="Time").click()
+    limit = page.get_by_role("spinbutton", name=re.compile("Answer within"))
+    limit.fill("10000")
+    page.keyboard.press("Enter")
+    expect(status).to_contain_text("20 steps")
+    limit.fill("5")
+    page.keyboard.press("Enter")
+    expect(status).to_contain_text("stopped by the time limit")
+    address = page.url
+    assert "refine=Time" in address
+    assert "budget=5" in address
+    page.goto(address)
+    expect(status).to_contain_text("stopped by the time limit")
+    expect(limit).to_have_value("5")
+
+
+# Notes every state of the list of hits that the page goes through.
+WATCH = """() => {
+    window.seen = []
+    new MutationObserver(() => {
+        const status = document.querySelector('.gs-status')?.innerText || ''
+        const hits = [...document.querySelectorAll('.gs-hit')]
+        const text = hits.map(hit => hit.querySelector('.gs-passage').innerText.slice(0, 60))
+        const key = JSON.stringify([status, text])
+        if (text.length && window.seen.at(-1) !== key) window.seen.push(key)
+    }).observe(document.body, {subtree: true, childList: true, characterData: true})
+}"""
+
+
+def test_ranks_change_while_a_search_refines_itself(app: Served, page: Page) -> None:
+    page.goto(app.url + "/?steps=20")
+    page.get_by_role("slider").wait_for()
+    page.evaluate(WATCH)
+    search(page, "water in the kitchen")
+    status = page.locator(".gs-status")
+    expect(status).to_contain_text("20 steps")
+    seen = [json.loads(one) for one in page.evaluate("window.seen")]
+    assert any("refining, step" in said for said, _ in seen)
+    first, last = seen[0][1], seen[-1][1]
+    assert first != last
+    moved = page.locator(".gs-move").first
+    expect(moved).to_contain_text(re.compile(r"(up|down) \d+ since step 0|new since step 0"))
+    assert re.match(r"Top 5 (unchanged since|still moving at) step", status.inner_text())
+
+
+def test_a_search_is_interrupted_by_the_next_one(app: Served, page: Page) -> None:
+    page.goto(app.url + "/?steps=20")
+    page.get_by_role("slider").wait_for()
+    for question in ("water", "limescale in the cartridge", "thaw meat in the refrigerator"):
+        search(page, question)
+    expect(page.locator(".gs-hit").first).to_contain_text("storing-food-safely.pdf")
+    expect(page.locator(".gs-status")).to_contain_text("20 steps")
+
+
+def test_feedback_changes_the_ranking_and_can_be_shared(app: Served, page: Page) -> None:
+    page.goto(app.url + "/?q=water+in+the+kitchen")
+    wait_until_refined(page, 5)
+    passages = page.locator(".gs-passage")
+    liked = passages.nth(6).inner_text()
+    first = passages.first.inner_text()
+    page.get_by_role("button", name="More of this").nth(6).click()
+    expect(page.get_by_role("button", name=re.compile("^.*More of .* \u00d7$"))).to_be_visible()
+    expect(passages.nth(6)).not_to_have_text(liked)
+    assert passages.all_inner_texts().index(liked) < 6
+    address = page.url
+    assert "like=" in address
+    page.goto(address)
+    wait_until_refined(page, 5)
+    assert passages.all_inner_texts().index(liked) < 6
+    page.get_by_role("button", name=re.compile("^.*More of .* \u00d7$")).click()
+    expect(passages.first).to_have_text(first)
+    page.get_by_role("button", name="Similar").first.click()
+    expect(page.get_by_role("button", name=re.compile("Similar to"))).to_be_visible()
+    expect(passages.first).not_to_have_text(first)
+    assert "similar=" in page.url
+
+
+def test_hits_are_exported(app: Served, page: Page) -> None:
+    page.goto(app.url + "/?q=limescale")
+    wait_until_refined(page, 5)
+    page.get_by_role("button", name="Export").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="10 hits as CSV").click()
+    table = list(csv.DictReader(io.StringIO(download.value.path().read_text(encoding="utf-8"))))
+    assert [row["rank"] for row in table] == [str(rank) for rank in range(1, 11)]
+    with page.expect_download() as download:
+        page.get_by_role("button", name="10 hits as JSON").click()
+    hits = json.loads(download.value.path().read_text(encoding="utf-8"))
+    assert hits[0]["chunk_id"] == table[0]["chunk_id"]
+
+
+def test_on_a_narrow_screen_the_reader_comes_up_over_the_results_and_goes(
+    app: Served, page: Page
+) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(app.url + "/?q=limescale")
+    wait_until_refined(page, 5)
+    expect(page.locator("#gs-found")).not_to_be_visible()
+    page.get_by_role("button", name="Read").nth(1).click()
+    expect(page.locator("#gs-found")).to_be_in_viewport()
+    back = page.get_by_role("button", name="Back to the results")
+    expect(back).to_be_focused()
+    back.click()
+    expect(page.locator("#gs-found")).not_to_be_visible()
+    expect(page.locator(".gs-hit").nth(1)).to_be_in_viewport()
+    page.get_by_role("button", name="Read").nth(2).click()
+    expect(back).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.locator("#gs-found")).not_to_be_visible()

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from playwright.sync_api import ConsoleMessage, Dialog, Page, Request
-
-_PROBE = re.compile(r"/(library|refine|quality)/_stcore/")
 
 
 @dataclass
@@ -35,8 +32,8 @@ def watch(page: Page) -> Watched:
             watched.foreign.append(request.url)
 
     def note_message(message: ConsoleMessage) -> None:
-        # Opened by its address, a second page is where Streamlit first looks for itself, in vain.
-        is_probe = _PROBE.search(message.location.get("url", "")) is not None
+        # Opened by its address, a page is where Streamlit first looks for itself, in vain.
+        is_probe = "_stcore" in urlsplit(message.location.get("url", "")).path.split("/")[2:]
         if message.type == "error" and not is_probe:
             watched.complaints.append(message.text)
 

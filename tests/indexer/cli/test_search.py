@@ -266,3 +266,57 @@ def test_texts_of_strangers_do_not_reach_the_terminal_raw(indexed, notes):
     assert "\x1b" not in shown
     assert "\u202e" not in shown
     assert "[bold]red" in shown
+
+
+def test_a_budget_and_stability_choose_the_steps(indexed):
+    result = indexed("search", "passport", "--budget-ms", "60000", "--steps", "3")
+    assert "3 steps" in result.stderr
+    assert "all steps were taken" in result.stderr
+    assert indexed.json("search", "passport", "--budget-ms", "0.001")["steps"] == 0
+    calm = indexed.json("search", "passport", "--auto")
+    assert calm["steps"] < 20
+    assert calm["progress"]["stopped"] in ("stable", "converged")
+    assert calm["progress"]["unchanged_since"] == 0
+    assert calm["hits"][0]["first_rank"] == 1
+    assert "unchanged since step 0" in indexed("search", "passport", "--auto").stderr
+
+
+def test_the_steps_of_a_file_do_not_limit_a_budget(indexed, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "gircse.toml").write_text("steps = 2\n", encoding="utf-8")
+    assert indexed.json("search", "passport")["steps"] == 2
+    assert indexed.json("search", "passport", "--budget-ms", "60000")["steps"] == 20
+
+
+def test_phrases_have_to_occur_and_excluded_words_must_not(indexed):
+    assert sources(indexed.json("search", '"renew a passport"')["hits"]) == ["passport.txt"]
+    assert indexed.json("search", '"passport a renew"')["hits"] == []
+    found = sources(indexed.json("search", "water passport -passport")["hits"])
+    assert found
+    assert "passport.txt" not in found
+    result = indexed("search", "-passport")
+    assert result.exit_code == 2
+    result = indexed("search", "--", "-passport")
+    assert result.exit_code == 2
+    assert "only says what to leave out" in result.stderr
+    plain = indexed("search", "--plain", "--format", "json", "--", '"passport a renew" -passport')
+    assert json.loads(plain.stdout)["hits"]
+
+
+def test_more_and_less_like_a_passage(indexed):
+    hits = indexed.json("search", "passport water dough")["hits"]
+    first, last = hits[0]["chunk_id"], hits[-1]["chunk_id"]
+    asked = indexed.embedder.queries
+    like = indexed.json("search", "--like", first)["hits"]
+    assert indexed.embedder.queries == asked  # no model
+    assert first not in [hit["chunk_id"] for hit in like]
+    moved = indexed.json("search", "passport water dough", "--like", last, "--unlike", first)
+    ids = [hit["chunk_id"] for hit in moved["hits"]]
+    assert first not in ids
+    assert indexed("search").exit_code == 2
+    assert indexed("search", "x", "--mode", "lexical", "--like", first).exit_code == 2
+
+
+def test_documents_come_with_their_best_passages(indexed, notes):
+    grouped = indexed.json("search", "water passport dough", "--group", "document", "--top", "2")
+    assert len({hit["document_id"] for hit in grouped["hits"]}) == 2

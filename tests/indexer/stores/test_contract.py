@@ -392,3 +392,56 @@ def test_closing_twice_is_fine_and_content_survives(opened: Opened, kind: str) -
     assert set(again.found("x")) == set(ids(chunks))
     assert again.found_by_words("beta") == [chunks[1].id]
     again.close()
+
+
+def test_phrases_are_found_word_after_word(opened: Opened) -> None:
+    passages = {
+        "a": "The stone bridge over the river.",
+        "b": "A bridge of stone; over them the sky.",
+        "c": "To be or not to be.",
+        "d": "Stones and bridging: a stone-bridge.",
+        "e": "Cafe bridge",
+        "f": "\u53e4\u3044\u77f3\u6a4b\u3092\u6e21\u308b",
+        "g": "iPhone\u7528\u306e\u6a4b",
+    }
+    chunks = {name: opened.add(name, [text])[0].id for name, text in passages.items()}
+    chunks["h"] = opened.add("h", ["stone"], context="Heading \u203a Nested")[0].id
+    expected = {
+        "stone bridge": "ad",
+        "Stone, BRIDGES!": "ad",
+        "bridge stone": "",
+        "the stone": "a",
+        "over the": "a",
+        "to be or not to be": "c",
+        "bridge": "abde",
+        "caf\u00e9 bridge": "e",
+        "not in there": "",
+        "\u77f3\u6a4b": "f",
+        "\u6a4b": "fg",
+        "\u6a4b\u77f3": "",
+        "iPhone \u7528": "g",
+        "Heading Nested": "h",
+        "Nested stone": "",  # the heading ends before the text begins
+        "!?": "",
+        "": "",
+    }
+    everything = [*chunks.values(), "unknown"]
+    for phrase, names in expected.items():
+        wanted = {chunks[name] for name in names}
+        assert opened.store.containing(phrase) == wanted, phrase
+        assert opened.store.containing(phrase, among=everything) == wanted, phrase
+        assert opened.store.containing(phrase, among=[chunks["a"]]) == wanted & {chunks["a"]}
+        assert opened.store.containing(phrase, among=[]) == set()
+    where = Where(path_glob="*/me/d")
+    assert opened.store.containing("stone bridge", where=where) == {chunks["d"]}
+    assert opened.store.containing("stone", where=Where(path_glob="nowhere")) == set()
+
+
+def test_stored_vectors_come_back(opened: Opened) -> None:
+    chunks = opened.add("a", ["alpha", "beta"])
+    vectors = opened.store.vectors([chunks[1].id, "unknown", chunks[0].id])
+    assert vectors.keys() == {chunk.id for chunk in chunks}
+    for chunk in chunks:
+        assert vectors[chunk.id].dtype == np.float32
+        assert vectors[chunk.id] == pytest.approx(vector_of(embedding_text(chunk)), abs=1e-6)
+    assert opened.store.vectors([]) == {}

@@ -44,6 +44,9 @@ QUERIES = [
     "is the the same for all of us",
     "Section",
     "Please note that you can use this in your own work.",
+    '"in the morning" water',
+    "water -soil -the",
+    'how "do not" -"the first"',
 ]
 WHERES = [
     None,

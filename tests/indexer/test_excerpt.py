@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.cli.excerpt import excerpt
+from indexer.excerpt import excerpt
 
 
 def marked(text, spans):
