@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from indexer.collection_config import read_identity
-from indexer.errors import CollectionNotFoundError
+from indexer.collection_config import read_identity, vanished
 from indexer.library import Collection, Library
 
 __all__ = ["OpenCollections"]
@@ -79,14 +78,12 @@ class OpenCollections:
             return entry
 
     def _is_outdated(self, name: str) -> bool:
-        """Return whether another process deleted the open collection, or made a new one instead."""
+        """Return whether another process took the open collection away, or made another instead."""
         entry = self._entries.get(name)
         if entry is None:
             return False
         directory = entry.collection.directory
         if not directory.is_dir():
             self.retire(name)
-            raise CollectionNotFoundError(
-                f"the collection {name!r} was deleted by another process; choose another one"
-            )
+            raise vanished(directory, entry.collection.id)
         return read_identity(directory).id != entry.collection.id

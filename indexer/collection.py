@@ -12,8 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from indexer.collection_config import CollectionConfig, read_identity
-from indexer.errors import CollectionNotFoundError, StaleCollectionError
+from indexer.collection_config import CollectionConfig, read_identity, vanished
+from indexer.errors import StaleCollectionError
 from indexer.live_generation import LiveGeneration
 from indexer.model_check import check_model
 from indexer.write_lock import WriteLock
@@ -207,14 +207,11 @@ class Collection:
         """Check that the collection still is where it was opened.
 
         Raises:
-            CollectionNotFoundError: it was deleted, or another one took its place.
+            CollectionNotFoundError: it was deleted or renamed, or another one took its place.
         """
         if self.directory.is_dir() and read_identity(self.directory).id == self.id:
             return
-        raise CollectionNotFoundError(
-            f"collection {self.name!r} was deleted from {self.directory} meanwhile; "
-            f"run `gircse index PATH --collection {self.name}` to make it again"
-        )
+        raise vanished(self.directory, self.id)
 
     def close(self) -> None:
         """Write what is derived, and release all files; may be called twice."""

@@ -10,12 +10,18 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from indexer.embedder import list_models
-from indexer.errors import FormatVersionError, StorageError
+from indexer.errors import (
+    CollectionNotFoundError,
+    FormatVersionError,
+    IndexerError,
+    StorageError,
+)
 from indexer.fingerprint import Fingerprint
 from indexer.sealed_json import read_sealed, write_sealed
 from indexer.segments import NUMPY_TYPES, VectorType
@@ -37,6 +43,7 @@ __all__ = [
     "read_settings",
     "read_values",
     "unreadable",
+    "vanished",
     "write_identity",
     "write_settings",
 ]
@@ -188,6 +195,27 @@ def read_identity(directory: Path) -> Identity:
         return Identity(str(values["id"]), float(created_at), version)
     except (ValueError, KeyError) as error:
         raise unreadable(directory / CONFIG_FILE, directory.name, error) from error
+
+
+def vanished(directory: Path, collection_id: str) -> CollectionNotFoundError:
+    """Return the error that says why a collection is not where it was opened.
+
+    Args:
+        directory: where it was.
+        collection_id: its id, by which it is found under another name.
+    """
+    name = directory.name
+    for other in sorted(directory.parent.glob(f"[!.]*/{CONFIG_FILE}")):
+        with suppress(IndexerError):
+            if read_identity(other.parent).id == collection_id:
+                return CollectionNotFoundError(
+                    f"collection {name!r} was renamed to {other.parent.name!r} meanwhile; ask for "
+                    "it by that name"
+                )
+    return CollectionNotFoundError(
+        f"collection {name!r} was deleted from {directory} meanwhile; "
+        f"run `gircse index PATH --collection {name}` to make it again"
+    )
 
 
 def write_identity(directory: Path, identity: Identity) -> None:

@@ -1,4 +1,4 @@
-"""The collections of one home directory: names, making, opening, deleting, summing up.
+"""The collections of one home directory: making, opening, renaming, deleting, summing up.
 
 A collection appears whole or not at all, and disappears the same way.
 """
@@ -6,24 +6,25 @@ A collection appears whole or not at all, and disappears the same way.
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from indexer.collection import Collection
-from indexer.collection_config import ContentSettings, Identity, write_identity
+from indexer.collection_config import ContentSettings, Identity, read_identity, write_identity
+from indexer.collection_name import check_name
 from indexer.collection_summary import CollectionSummary, summarize
 from indexer.embedder import model_info
-from indexer.errors import CollectionNotFoundError, StorageError, UsageError
+from indexer.errors import CollectionNotFoundError, IndexerError, StorageError, UsageError
 from indexer.generation import make_content
-from indexer.generations import GenerationRecord, write_first
+from indexer.generations import GenerationRecord, read_generations, write_first
+from indexer.reindexing.rebuild_note import RebuildRight
 from indexer.segments import disk_errors, sync_folder
-from indexer.stores.opening import dispose
+from indexer.stores.opening import announce, dispose, withdraw
 from indexer.write_lock import WriteLock
 
 if TYPE_CHECKING:
@@ -33,28 +34,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Collection", "CollectionSummary", "Library", "check_name"]
 
-_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
-_DEVICE_NAME = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 _NEW, _DELETED = ".new-", ".deleted-"
 _ABANDONED_S = 3600.0
-
-
-def check_name(name: str) -> None:
-    """Check that a name can be a collection's, on every file system.
-
-    Raises:
-        UsageError: it cannot; the message says what names may be.
-    """
-    if not _NAME.fullmatch(name) or name.endswith("."):
-        raise UsageError(
-            f"{name!r} cannot be a collection's name: use 1 to 64 of the characters "
-            "A-Z a-z 0-9 . _ - with no dot at either end"
-        )
-    if _DEVICE_NAME.fullmatch(name):
-        raise UsageError(
-            f"{name!r} cannot be a collection's name: Windows keeps it for a device; "
-            f"choose another, such as {'my-' + name!r}"
-        )
 
 
 class Library:
@@ -172,6 +153,44 @@ class Library:
             raise
         return collection
 
+    def rename(self, name: str, new_name: str) -> None:
+        """Give a collection another name, in one step.
+
+        Searches of other processes that have it open go on; whatever else they ask for under the
+        old name is refused with the new one.
+
+        Raises:
+            CollectionNotFoundError: there is none of that name.
+            UsageError: the new name is taken or impossible.
+            CollectionBusyError: another thread or process is writing to it, or rebuilds it.
+            StorageError: its folder cannot be renamed; it keeps its name.
+        """
+        check_name(name)
+        check_name(new_name)
+        directory, target = self._existing(name), self._folder / new_name
+        self._check_free(new_name, but=name)
+        if new_name == name:
+            return
+        lock = WriteLock(directory, name=name)
+        with lock.hold("renaming the collection"), RebuildRight(directory).hold_off():
+            self._check_free(new_name, but=name)  # for the second time: others were faster
+            with suppress(IndexerError):  # a damaged one can be renamed as well
+                withdraw(directory, read_generations(directory))
+            with disk_errors(target, needed=0):
+                directory.rename(target)
+                sync_folder(self._folder)
+            WriteLock(target, name=new_name).forget_holder()
+            with suppress(IndexerError):
+                announce(target, read_generations(target))
+
+    def name_of(self, collection_id: str) -> str | None:
+        """Return what a collection is called now, by its id; None where there is none."""
+        for name in self.names():
+            with suppress(IndexerError):
+                if read_identity(self._folder / name).id == collection_id:
+                    return name
+        return None
+
     def delete(self, name: str) -> None:
         """Remove a collection with all that is stored in it; damaged ones too.
 
@@ -216,8 +235,9 @@ class Library:
                 "place for collections with --home"
             ) from error
 
-    def _check_free(self, name: str) -> None:
-        taken = [other for other in self.names() if other.casefold() == name.casefold()]
+    def _check_free(self, name: str, *, but: str | None = None) -> None:
+        others = [other for other in self.names() if other != but]
+        taken = [other for other in others if other.casefold() == name.casefold()]
         if taken:
             raise UsageError(
                 f"there is a collection {taken[0]!r} already; open it, or choose a name that "

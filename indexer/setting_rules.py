@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
 
+from indexer.collection_name import check_name
 from indexer.errors import UsageError
 from indexer.fusion import AUTOMATIC
 
@@ -138,8 +139,6 @@ def _is_server_address(value: object) -> bool:
 
 
 def _is_collection_name(value: object) -> bool:
-    from indexer.library import check_name
-
     try:
         check_name(cast(str, value))
     except UsageError:

@@ -67,6 +67,11 @@ class WriteLock:
                 self._note.unlink()
             lock.release()
 
+    def forget_holder(self) -> None:
+        """Remove the note of who holds the lock, where the collection was renamed under it."""
+        with suppress(OSError):
+            self._note.unlink()
+
     def _acquire(self) -> FileLock:
         # a lock object of its own each time: flock then also keeps threads of one process apart
         lock = FileLock(self._path, timeout=0, thread_local=False, fallback_to_soft=False)

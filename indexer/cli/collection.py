@@ -1,4 +1,4 @@
-"""``gircse collections``: what there is to search, removing it, and undoing a rebuild."""
+"""``gircse collections``: what there is to search, renaming, removing, and undoing a rebuild."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "find_summary", "summary_as_dict"]
 
-app = typer.Typer(help="List, show, delete and roll back collections.", no_args_is_help=True)
+app = typer.Typer(
+    help="List, show, rename, delete and roll back collections.", no_args_is_help=True
+)
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of the collection.")]
 
@@ -141,6 +143,27 @@ def roll_back_collection(context: typer.Context, name: NameArgument) -> None:
     )
     for note in rollback_notes(report, name):
         session.terminal.warn(note)
+
+
+@app.command(name="rename", epilog=epilog("gircse collections rename work archive"))
+def rename_collection(
+    context: typer.Context,
+    name: NameArgument,
+    new_name: Annotated[str, typer.Argument(metavar="NEW_NAME", help="What to call it.")],
+) -> None:
+    """Give a collection another name; refused while something writes to it.
+
+    Commands that watch or search it under the old name have to be told the new one.
+    """
+    session = session_of(context)
+    loaded = session.load()
+    session.library(loaded).rename(name, new_name)
+    session.terminal.line(f"The collection {name!r} is called {new_name!r} now.")
+    if loaded.settings.collection == name and name != new_name:
+        session.terminal.note(
+            f"Where no collection is named, {name!r} is meant still: set `collection` in the "
+            f"settings, or name it: -c {new_name}"
+        )
 
 
 @app.command(name="delete", epilog=epilog("gircse collections delete work"))

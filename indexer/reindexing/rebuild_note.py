@@ -154,6 +154,20 @@ class RebuildRight:
         finally:
             lock.release()
 
+    @contextmanager
+    def hold_off(self) -> Iterator[None]:
+        """Keep rebuilds from beginning; what is noted of an earlier one stays.
+
+        Raises:
+            CollectionBusyError: another process or thread rebuilds the collection.
+            StorageError: the lock file cannot be written.
+        """
+        lock = self._acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
     @property
     def is_cancelled(self) -> bool:
         """Whether somebody asked this rebuild to give up."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from indexer.generations import GenerationRecord, Generations
     from indexer.stores.base import VectorStore
 
-__all__ = ["announce", "check_configured", "dispose", "open_store"]
+__all__ = ["announce", "check_configured", "dispose", "open_store", "withdraw"]
 
 
 def open_store(
@@ -71,6 +71,17 @@ def announce(directory: Path, generations: Generations) -> None:
         from indexer.stores.qdrant.place import withdraw
 
         withdraw(previous.index_directory(directory))
+
+
+def withdraw(directory: Path, generations: Generations) -> None:
+    """Take back what ``announce`` told, before the collection gets another name.
+
+    What goes wrong is logged, and changes nothing for searches of the collection itself.
+    """
+    if generations.live.store == "qdrant":
+        from indexer.stores.qdrant.place import withdraw
+
+        withdraw(generations.live.index_directory(directory))
 
 
 def dispose(index_directory: Path) -> None:

@@ -19,6 +19,7 @@ from indexer.errors import (
     UsageError,
 )
 from indexer.library import Library, check_name
+from indexer.reindexing.rebuild_note import RebuildRight
 from tests.indexer.fake_model import FakeModel, write_tokenizer
 
 
@@ -53,7 +54,12 @@ def test_good_names(name):
     ],
 )
 def test_bad_names_are_refused_everywhere(library, model, name):
-    for act in [library.open, library.delete, lambda bad: library.create(bad, model=model)]:
+    for act in [
+        library.open,
+        library.delete,
+        lambda bad: library.rename(bad, "good"),
+        lambda bad: library.create(bad, model=model),
+    ]:
         with pytest.raises(UsageError, match="name"):
             act(name)
     assert library.names() == []
@@ -191,7 +197,11 @@ def test_a_collection_that_is_being_written_is_not_deleted(library, model):
     process.start()
     try:
         assert held.wait(60)
-        for act in [lambda: library.delete("docs"), lambda: delete_nothing(library)]:
+        for act in [
+            lambda: library.delete("docs"),
+            lambda: library.rename("docs", "new"),
+            lambda: delete_nothing(library),
+        ]:
             with pytest.raises(CollectionBusyError, match=f"process {process.pid} "):
                 act()
         assert library.summaries()[0].problem is None
@@ -215,6 +225,59 @@ def test_writing_to_a_deleted_collection_says_so(library, model):
         library.create("docs", model=model).close()
         with pytest.raises(CollectionNotFoundError, match="was deleted"), collection.write_lock():
             pytest.fail("this is another one")
+
+
+def test_a_renamed_collection_is_the_same_one(library, model):
+    with library.create("docs", model=model, steps=3) as collection:
+        identity = collection.id
+    library.create("other", model=model).close()
+    library.rename("docs", "Papers")
+    assert library.names() == ["Papers", "other"]
+    assert library.name_of(identity) == "Papers"
+    with library.open("Papers") as collection:
+        assert (collection.id, collection.config.steps) == (identity, 3)
+        assert collection.delete_documents([]) == 0  # it can be written to
+    assert library.summaries()[0].problem is None
+    library.rename("Papers", "papers")  # the case alone
+    library.rename("papers", "papers")
+    assert library.names() == ["other", "papers"]
+    assert entries(directory(library, "papers")) == sorted(
+        {*entries(directory(library, "other")), "write.lock", "reindex.lock"}
+    )
+
+
+def test_a_name_that_is_taken_or_impossible_is_refused_and_the_old_one_kept(library, model):
+    library.create("docs", model=model).close()
+    library.create("other", model=model).close()
+    with pytest.raises(UsageError, match="there is a collection 'other' already"):
+        library.rename("docs", "OTHER")
+    with pytest.raises(UsageError, match="cannot be a collection's name"):
+        library.rename("docs", "../docs")
+    with pytest.raises(CollectionNotFoundError, match="there is no collection 'nope'"):
+        library.rename("nope", "new")
+    assert library.names() == ["docs", "other"]
+    assert library.name_of("nobody") is None
+
+
+def test_a_collection_that_is_being_rebuilt_is_not_renamed(library, model):
+    library.create("docs", model=model).close()
+    with (
+        RebuildRight(directory(library, "docs")).hold(),
+        pytest.raises(CollectionBusyError, match="is being rebuilt by process"),
+    ):
+        library.rename("docs", "new")
+    assert library.names() == ["docs"]
+
+
+def test_whoever_has_a_renamed_collection_open_is_told_its_new_name(library, model):
+    with library.create("docs", model=model) as collection:
+        library.rename("docs", "papers")
+        with (
+            pytest.raises(CollectionNotFoundError, match="was renamed to 'papers'"),
+            collection.write_lock(),
+        ):
+            pytest.fail("it is not there")
+        assert library.names() == ["papers"]
 
 
 def test_what_killed_processes_left_is_swept_up(library, model):

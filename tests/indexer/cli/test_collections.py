@@ -8,6 +8,7 @@ import pytest
 
 from indexer.documents import document_id
 from indexer.library import Library
+from indexer.write_lock import WriteLock
 
 
 @pytest.fixture
@@ -54,6 +55,33 @@ def test_a_collection_is_shown_with_its_fingerprint(indexed):
     assert shown["fingerprint"]["steps"] == 5
     assert shown["directory"] == str(indexed.home / "collections" / "default")
     assert "model.base" in indexed.ok("collections", "show", "default")
+
+
+def test_a_collection_is_renamed_and_found_under_its_new_name(indexed):
+    output = indexed.ok("collections", "rename", "default", "bakery")
+
+    assert "'bakery'" in output
+    assert [entry["name"] for entry in indexed.json("collections", "list")] == ["bakery"]
+    assert indexed.ok("search", "bread", "-c", "bakery", "--mode", "lexical")
+    missing = indexed("search", "bread")
+    assert missing.exit_code == 2
+    assert "there are: bakery" in missing.stderr
+
+
+def test_renaming_says_when_the_settings_mean_the_old_name(indexed):
+    result = indexed("collections", "rename", "default", "bakery")
+
+    assert result.exit_code == 0
+    assert "-c bakery" in result.stderr
+
+
+def test_a_collection_that_is_written_to_is_not_renamed(indexed):
+    with WriteLock(indexed.home / "collections/default", name="default").hold("a backup"):
+        result = indexed("collections", "rename", "default", "bakery")
+
+    assert result.exit_code == 1
+    assert "a backup" in result.stderr
+    assert [entry["name"] for entry in indexed.json("collections", "list")] == ["default"]
 
 
 @pytest.mark.parametrize("command", [["show"], ["delete", "--yes"]])

@@ -47,6 +47,7 @@ def test_the_commands_are_the_ones_that_are_promised():
         "judgements delete",
         "collections list",
         "collections show",
+        "collections rename",
         "collections delete",
         "collections rollback",
         "documents list",

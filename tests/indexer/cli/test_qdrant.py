@@ -104,6 +104,19 @@ def test_a_swap_moves_the_alias_and_a_rollback_moves_it_back(stored: Gircse, ser
     assert server.client.get_collections().collections == []
 
 
+def test_a_renamed_collection_is_found_by_its_new_name_alone(stored: Gircse, notes, server) -> None:
+    before = hits(stored, "dough", "--qdrant-url", server.url)
+
+    stored.ok("collections", "rename", "default", "bakery")
+
+    named = ("-c", "bakery", "--qdrant-url", server.url)
+    assert hits(stored, "dough", *named) == before
+    assert stored("search", "dough", "--qdrant-url", server.url).exit_code == 1
+    (notes / "rye.md").write_text("Rye flour for sourdough.\n", encoding="utf-8")
+    stored.ok("index", notes, "-c", "bakery")
+    assert "Rye" in hits(stored, "rye", "--mode", "lexical", *named)[0][1]
+
+
 def test_an_address_that_is_not_the_settings_own_gets_no_query(
     stored: Gircse, server, monkeypatch
 ) -> None:
