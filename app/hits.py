@@ -54,7 +54,9 @@ def document_place(source: str, uploads: UploadFolder) -> str:
     """Return where a document came from: its folder, short for people, or that it was uploaded."""
     folder = PurePath(source).parent
     if folder.is_relative_to(uploads.root):
-        return "uploaded"
+        # What comes first is the collection's folder and the content's.
+        inner = folder.relative_to(uploads.root).parts[2:]
+        return f"uploaded, in {PurePath(*inner)}" if inner else "uploaded"
     home = Path.home()
     return f"~/{folder.relative_to(home)}" if folder.is_relative_to(home) else str(folder)
 

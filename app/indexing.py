@@ -7,20 +7,22 @@ good is in the collection's ledger.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from app.activity import Activity, Finished, HeldJob, RunningJob
+from app.activity import Activity, HeldJob, RunningJob
 from app.job_queue import Job, JobQueue
 from app.open_collections import OpenCollections
+from app.outcomes import Outcomes
 from indexer.embedder import Embedder, ModelError
-from indexer.errors import CollectionBusyError, IndexerError
+from indexer.errors import CollectionBusyError, CollectionNotFoundError, IndexerError
 from indexer.index_report import FileOutcome, IndexOptions, IndexProgress
+from indexer.ledger import UNFINISHED
 from indexer.pipeline import index_paths
 
 __all__ = ["IndexingWorker"]
@@ -28,7 +30,6 @@ __all__ = ["IndexingWorker"]
 logger = logging.getLogger(__name__)
 
 _RETRY_BUSY_S = 2.0
-_KEPT_OUTCOMES = 200
 _PATIENCE_S = 30.0
 
 
@@ -46,6 +47,7 @@ class IndexingWorker:
         collections: lends the collections.
         embedder: returns the model of that name, loaded.
         options: how files are read.
+        tidy_up: takes back what a job that is not wanted any more left unfinished.
     """
 
     def __init__(
@@ -54,17 +56,21 @@ class IndexingWorker:
         collections: OpenCollections,
         embedder: Callable[[str], Embedder],
         options: IndexOptions,
+        *,
+        tidy_up: Callable[[Job], None] = lambda _: None,
     ) -> None:
         self._queue = queue
         self._collections = collections
         self._embedder = embedder
         self._options = options
+        self._tidy_up = tidy_up
+        self._is_at_work = False
         self._wake = threading.Condition()
         self._is_closing = False
         self._rests = 0
         self._running: RunningJob | None = None
         self._holds: dict[str, _Hold] = {}
-        self._finished: deque[Finished] = deque(maxlen=_KEPT_OUTCOMES)
+        self._outcomes = Outcomes()
         self._thread = threading.Thread(target=self._work, name="indexing")
 
     def start(self) -> None:
@@ -89,7 +95,8 @@ class IndexingWorker:
         with self._wake:
             jobs = [job for job in self._queue.jobs() if not self._is_running(job)]
             holds = dict(self._holds)
-            running, finished = self._running, tuple(reversed(self._finished))
+            running, finished = self._running, self._outcomes.latest()
+            counts = self._outcomes.counts()
         return Activity(
             running=running,
             waiting=tuple(job for job in jobs if job.id not in holds and not job.is_stopped),
@@ -100,10 +107,11 @@ class IndexingWorker:
             ),
             stopped=tuple(job for job in jobs if job.is_stopped),
             finished=finished,
+            counts=counts,
         )
 
     def stop(self, job: Job) -> None:
-        """Let a job rest, after the current batch if it is at work; what is done stays done."""
+        """Pause a job, after the current batch if it is at work; what is done stays done."""
         with self._wake:
             self._queue.mark_stopped(job, True)
             if self._running is not None and self._is_running(job):
@@ -117,16 +125,51 @@ class IndexingWorker:
             self._wake.notify_all()
 
     def discard(self, job: Job) -> None:
-        """Forget a job that is not at work; what it has indexed so far stays."""
+        """Forget a job, after the current batch if it is at work; what is ready stays."""
         with self._wake:
-            self._queue.remove(job)
+            self._queue.mark_dropped(job)
             self._holds.pop(job.id, None)
+            if self._running is not None and self._is_running(job):
+                self._running = replace(self._running, is_stopping=True)
+            self._wake.notify_all()
+
+    def take_up(self, collection: str) -> None:
+        """Queue the files that wait in a collection's ledger, as after a repair."""
+        with self._collections.use(collection) as opened:
+            rows = opened.ledger.rows(states=UNFINISHED)
+        if rows:
+            paths = [Path(os.fsdecode(row.path)) for row in rows]
+            self._queue.add(collection, paths, kind="files", retries=True)
+            self.notify()
+
+    def pause(self, collection: str) -> None:
+        """Let all jobs of a collection rest."""
+        for job in self._queue.jobs():
+            if job.collection == collection:
+                self.stop(job)
+
+    def go_on(self, collection: str) -> None:
+        """Go on with all jobs of a collection."""
+        for job in self._queue.jobs():
+            if job.collection == collection:
+                self.resume(job)
+
+    def cancel(self, collection: str) -> None:
+        """Forget all jobs of a collection; what is ready stays."""
+        for job in self._queue.jobs():
+            if job.collection == collection:
+                self.discard(job)
+
+    def rename(self, collection: str, new_name: str) -> None:
+        """Let what is known of a collection be known under its new name; while it rests."""
+        with self._wake:
+            self._queue.rename(collection, new_name)
+            self._outcomes.rename(collection, new_name)
 
     def forget_finished(self, collection: str) -> None:
         """Leave what is done in a collection out of ``activity`` from now on."""
         with self._wake:
-            kept = [file for file in self._finished if file.collection != collection]
-            self._finished = deque(kept, maxlen=_KEPT_OUTCOMES)
+            self._outcomes.forget(collection)
 
     @contextmanager
     def resting(self) -> Iterator[None]:
@@ -137,7 +180,7 @@ class IndexingWorker:
         """
         with self._wake:
             self._rests += 1
-            is_free = self._wake.wait_for(lambda: self._running is None, timeout=_PATIENCE_S)
+            is_free = self._wake.wait_for(lambda: not self._is_at_work, timeout=_PATIENCE_S)
         try:
             if not is_free:
                 raise CollectionBusyError(
@@ -156,7 +199,10 @@ class IndexingWorker:
     def _work(self) -> None:
         while (job := self._next()) is not None:
             try:
-                self._run(job)
+                if job.is_dropped:
+                    self._tidy(job)
+                else:
+                    self._run(job)
             except CollectionBusyError as error:
                 self._hold(job, str(error), retry=True)
             except (IndexerError, ModelError) as error:
@@ -172,24 +218,39 @@ class IndexingWorker:
                 )
 
     def _next(self) -> Job | None:
-        """Wait for a job that can be done; None when the app ends."""
+        """Wait for a job that can be done, or that is to be tidied up; None when the app ends."""
         with self._wake:
             self._running = None
+            self._is_at_work = False
             self._wake.notify_all()  # those who wait for it to rest
             while not self._is_closing:
                 if self._rests:
                     self._wake.wait()
                     continue
                 now = time.monotonic()
-                for job in self._queue.jobs():
-                    hold = self._holds.get(job.id)
-                    is_due = hold is None or (hold.retry_at is not None and hold.retry_at <= now)
-                    if is_due and not job.is_stopped:
-                        self._running = RunningJob(job)
-                        return job
+                job = self._due(now)
+                if job is not None:
+                    self._is_at_work = True
+                    self._running = None if job.is_dropped else RunningJob(job)
+                    return job
                 retries = [hold.retry_at for hold in self._holds.values() if hold.retry_at]
                 self._wake.wait(max(min(retries) - now, 0.05) if retries else None)
             return None
+
+    def _due(self, now: float) -> Job | None:
+        for job in [*self._queue.dropped(), *self._queue.jobs()]:
+            hold = self._holds.get(job.id)
+            is_due = hold is None or (hold.retry_at is not None and hold.retry_at <= now)
+            if is_due and not (job.is_stopped and not job.is_dropped):
+                return job
+        return None
+
+    def _tidy(self, job: Job) -> None:
+        with suppress(CollectionNotFoundError):  # it is gone with all that was left unfinished
+            self._tidy_up(job)
+        with self._wake:
+            self._queue.remove(job)
+            self._holds.pop(job.id, None)
 
     def _run(self, job: Job) -> None:
         with self._collections.use(job.collection) as collection:
@@ -211,7 +272,7 @@ class IndexingWorker:
         with self._wake:
             self._holds.pop(job.id, None)
             if not is_interrupted:
-                self._queue.remove(job)
+                self._queue.remove(job)  # one that was dropped too late has nothing to tidy up
 
     def _should_stop(self) -> bool:
         running = self._running
@@ -225,14 +286,21 @@ class IndexingWorker:
 
     def _note_outcome(self, job: Job, outcome: FileOutcome) -> None:
         # The unchanged files of a large folder would push everything else out.
-        if job.kind == "files" or outcome.change != "unchanged":
-            with self._wake:
-                self._finished.append(Finished(job.collection, outcome))
+        if job.kind == "folder" and outcome.change == "unchanged":
+            return
+        with self._wake:
+            self._outcomes.note(job.collection, outcome)
+            running = self._running
+            if running is not None and running.progress is not None:
+                left = [file for file in running.progress.at_work if file.source != outcome.source]
+                progress = replace(running.progress, at_work=tuple(left))
+                self._running = replace(running, progress=progress)
 
     def _hold(self, job: Job, reason: str, *, retry: bool) -> None:
         with self._wake:
-            if all(other.id != job.id for other in self._queue.jobs()):
-                return  # discarded while at work, with its collection
+            known = self._queue.dropped() if job.is_dropped else self._queue.jobs()
+            if all(other.id != job.id for other in known):
+                return  # dropped while at work, or gone with its collection
             retry_at = time.monotonic() + _RETRY_BUSY_S if retry else None
             self._holds[job.id] = _Hold(reason, retry_at)
 

@@ -31,7 +31,8 @@ class Job:
         collection: where to.
         kind: ``"files"`` that are listed one by one, or a ``"folder"`` with all that is below it.
         paths: absolute paths.
-        is_stopped: the user stopped it; it waits to be continued.
+        is_stopped: the user paused it; it waits to be continued.
+        is_dropped: the user does not want it any more; what it left unfinished is to be tidied up.
         retries: whether files that failed before are read again.
     """
 
@@ -41,6 +42,7 @@ class Job:
     paths: tuple[Path, ...]
     is_stopped: bool = False
     retries: bool = False
+    is_dropped: bool = False
 
 
 class JobQueue:
@@ -56,9 +58,14 @@ class JobQueue:
         self._jobs = {job.id: job for job in _load_all(directory)}
 
     def jobs(self) -> list[Job]:
-        """Return all jobs that are not done, oldest first."""
+        """Return all jobs that are not done and still wanted, oldest first."""
         with self._lock:
-            return list(self._jobs.values())
+            return [job for job in self._jobs.values() if not job.is_dropped]
+
+    def dropped(self) -> list[Job]:
+        """Return the jobs that are not wanted any more, oldest first."""
+        with self._lock:
+            return [job for job in self._jobs.values() if job.is_dropped]
 
     def add(
         self, collection: str, paths: Sequence[Path], *, kind: JobKind, retries: bool = False
@@ -77,6 +84,19 @@ class JobQueue:
         """Note that a job is to wait, or to go on."""
         self._save(replace(job, is_stopped=is_stopped))
 
+    def mark_dropped(self, job: Job) -> None:
+        """Note that a job is not wanted any more; ``remove`` forgets it."""
+        with self._lock:
+            is_known = job.id in self._jobs
+        if is_known:
+            self._save(replace(job, is_dropped=True))
+
+    def rename(self, collection: str, new_name: str) -> None:
+        """Let the jobs of a collection be for its new name."""
+        for job in [*self.jobs(), *self.dropped()]:
+            if job.collection == collection:
+                self._save(replace(job, collection=new_name))
+
     def remove(self, job: Job) -> None:
         """Forget a job: it is done, or not wanted any more."""
         with self._lock, disk_errors(self._path(job.id), needed=0):
@@ -92,6 +112,7 @@ class JobQueue:
                 "paths": [str(path) for path in job.paths],  # JSON escapes what is not UTF-8
                 "is_stopped": job.is_stopped,
                 "retries": job.retries,
+                "is_dropped": job.is_dropped,
             }
         )
         with self._lock, disk_errors(path, needed=len(text)):
@@ -129,4 +150,5 @@ def _job(job_id: str, values: dict[str, object]) -> Job:
         paths=tuple(Path(path) for path in paths),
         is_stopped=values["is_stopped"] is True,
         retries=values["retries"] is True,
+        is_dropped=values.get("is_dropped") is True,  # absent in files of earlier versions
     )

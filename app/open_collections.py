@@ -8,9 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from indexer.collection_config import read_identity, vanished
+from indexer.errors import CollectionBusyError
 from indexer.library import Collection, Library
 
 __all__ = ["OpenCollections"]
+
+_PATIENCE_S = 20.0
 
 
 @dataclass(slots=True)
@@ -29,7 +32,7 @@ class OpenCollections:
 
     def __init__(self, library: Library) -> None:
         self._library = library
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._entries: dict[str, _Entry] = {}
 
     @contextmanager
@@ -48,8 +51,13 @@ class OpenCollections:
             with self._lock:
                 entry.users -= 1
                 is_unused = entry.is_retired and entry.users == 0
+                self._lock.notify_all()
             if is_unused:
                 entry.collection.close()
+
+    def name_of(self, collection_id: str) -> str | None:
+        """Return what a collection is called now, by its id; None where there is none."""
+        return self._library.name_of(collection_id)
 
     def retire(self, name: str) -> None:
         """Close a collection as soon as nobody uses it; the next ``use`` opens it anew."""
@@ -62,10 +70,32 @@ class OpenCollections:
         if is_unused:
             entry.collection.close()
 
+    @contextmanager
+    def closed(self, name: str) -> Iterator[None]:
+        """Keep a collection closed while the block runs, which has to be short: all others wait.
+
+        Raises:
+            CollectionBusyError: somebody uses it for longer than anybody wants to wait.
+        """
+        with self._lock:
+            if not self._lock.wait_for(lambda: not self._users(name), timeout=_PATIENCE_S):
+                raise CollectionBusyError(
+                    f"collection {name!r} has been in use for {_PATIENCE_S:.0f} s; try again when "
+                    "what runs in it is done"
+                )
+            entry = self._entries.pop(name, None)
+            if entry is not None:
+                entry.collection.close()
+            yield
+
     def close(self) -> None:
         """Retire all collections."""
         for name in list(self._entries):
             self.retire(name)
+
+    def _users(self, name: str) -> int:
+        entry = self._entries.get(name)
+        return entry.users if entry is not None else 0
 
     def _borrow(self, name: str) -> _Entry:
         if self._is_outdated(name):

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from app.uploads import safe_name
+from app.upload_names import safe_name
 from indexer.errors import ExtractionError
 from indexer.extraction.reading import read_file
 

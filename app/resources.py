@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import streamlit as st
 
 from app.accounts import Accounts, read_accounts
 from app.addresses import is_local
+from app.checking import Checker
+from app.discarding import discard_rest
 from app.evaluations import Evaluations
 from app.indexing import IndexingWorker
 from app.job_queue import JobQueue
@@ -16,8 +19,11 @@ from app.metrics import Metrics
 from app.models import Models
 from app.open_collections import OpenCollections
 from app.quality import measuring
+from app.rebuild_requests import RebuildRequests
+from app.rebuilding import Rebuilder
 from app.services import Services
-from app.uploads import UploadFolder
+from app.upkeep import Upkeep
+from app.uploads import UploadFolder, UploadLimits
 from indexer.embedder import Embedder, load_embedder
 from indexer.evaluation.judged_sets import JudgedSets
 from indexer.extraction import ExtractionLimits
@@ -57,14 +63,39 @@ def build(settings: Settings, *, takes_paths: bool) -> Services:
             timeout_s=settings.timeout_s, memory_bytes=settings.memory_mb * 1024 * 1024
         ),
     )
+    limits = UploadLimits(settings.upload_mb << 20, settings.uploads_mb << 20)
+    uploads = UploadFolder(library.home, limits)
+    tidy_up = partial(discard_rest, collections=collections, uploads=uploads, queue=queue)
+    worker = IndexingWorker(queue, collections, models.get, options, tidy_up=tidy_up)
+
+    def take_up_mended(name: str) -> None:
+        collections.retire(name)  # its files may be others now
+        worker.take_up(name)
+
     return Services(
         settings=settings,
         library=library,
         collections=collections,
         models=models,
-        uploads=UploadFolder(library.home),
+        uploads=uploads,
         queue=queue,
-        worker=IndexingWorker(queue, collections, models.get, options),
+        worker=worker,
+        upkeep=Upkeep(
+            library,
+            collections,
+            uploads,
+            queue,
+            worker,
+            rebuilds=Rebuilder(RebuildRequests(library.home / "rebuilds"), collections, models.get),
+            checks=Checker(
+                library,
+                library.home / "checks",
+                resting=worker.resting,
+                on_mended=take_up_mended,
+                is_settled=lambda name: not worker.activity().of(name).is_busy,
+            ),
+            is_read_only=settings.read_only,
+        ),
         metrics=Metrics(),
         sets=sets,
         evaluations=Evaluations(

@@ -84,13 +84,14 @@ def run(*, port: int, address: str, headless: bool, host_names: Sequence[str] = 
         UsageError: nothing can listen there, others could and no API key is set, or the login
             settings cannot be right; says what to do.
     """
-    api_key = load().settings.api_key
-    check_reach(address, host_names, api_key=api_key)
-    read_accounts(login_files(), api_key=api_key)
+    settings = load().settings
+    check_reach(address, host_names, api_key=settings.api_key)
+    read_accounts(login_files(), api_key=settings.api_key)
     _check_free(address, port)
     config = _configuration() | {
         "server.port": port,
         "server.address": address,
+        "server.maxUploadSize": settings.upload_mb,
         "server.headless": True,  # Streamlit's own way to open a browser is not for st.App
         "server.allowedHosts": list(allowed_hosts(address, host_names)),
         "secrets.files": [str(file) for file in login_files()],

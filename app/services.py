@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.activity import Activity
-from app.errors import ReadOnlyError
+from app.errors import refuse_changes
 from app.evaluations import Evaluations
 from app.indexing import IndexingWorker
 from app.job_queue import Job, JobQueue
 from app.metrics import Metrics
 from app.models import Models
 from app.open_collections import OpenCollections
+from app.upkeep import Upkeep
 from app.uploads import Upload, UploadFolder
 from indexer.collection_searcher import CollectionSearcher
 from indexer.discovery import check_roots
@@ -44,6 +45,7 @@ class Services:
         uploads: the copies of uploaded files.
         queue: jobs that are not done.
         worker: does them.
+        upkeep: what is done to collections as a whole.
         metrics: what is counted.
         sets: judged sets that users brought.
         evaluations: what is measured in the background.
@@ -58,6 +60,7 @@ class Services:
     uploads: UploadFolder
     queue: JobQueue
     worker: IndexingWorker
+    upkeep: Upkeep
     metrics: Metrics
     sets: JudgedSets
     evaluations: Evaluations
@@ -73,7 +76,9 @@ class Services:
         """Load the default model and go on with the jobs of an earlier run of the app."""
         self.models.start(self.settings.model)
         if not self.is_read_only:
+            self.upkeep.sweep()
             self.worker.start()
+            self.upkeep.rebuilds.start()
 
     def close(self) -> None:
         """Stop after the batch at hand and write everything down; may be called twice."""
@@ -81,6 +86,8 @@ class Services:
         self.models.close()
         self.previewer.close()
         self.worker.close()
+        self.upkeep.rebuilds.close()
+        self.upkeep.checks.close()
         self.collections.close()
 
     def activity(self, collection: str) -> Activity:
@@ -132,13 +139,14 @@ class Services:
         Raises:
             ReadOnlyError: the app changes nothing.
             CollectionNotFoundError: the collection was deleted meanwhile.
-            StorageError: the disk is full; none of the files was kept.
+            UploadLimitError: a file, or all of them, are more than may be uploaded.
+            StorageError: the disk is full. None of the files was kept then.
         """
         self._check_writable()
         with self.collections.use(collection) as opened:
-            self.uploads.claim(collection, opened.config.id)
+            folder = self.uploads.claim(collection, opened.id)
         paths = self.uploads.store(
-            collection,
+            folder,
             uploads,
             before_commit=lambda paths: self._queue_files(collection, paths),
         )
@@ -226,27 +234,16 @@ class Services:
         return removed
 
     def delete_collection(self, name: str) -> None:
-        """Remove a collection with its jobs and uploads.
+        """Remove a collection with its jobs and uploads; a rebuild of it is given up.
 
         Raises:
             ReadOnlyError: the app changes nothing.
             CollectionBusyError: another process is writing to the collection.
         """
-        self._check_writable()
-        with self.worker.resting():
-            self.library.delete(name)
-            for job in self.queue.jobs():
-                if job.collection == name:
-                    self.worker.discard(job)
-            self.collections.retire(name)
-        self.uploads.remove_all(name)
+        self.upkeep.delete(name)
 
     def _check_writable(self) -> None:
-        if self.is_read_only:
-            raise ReadOnlyError(
-                "This app is read-only: it searches and shows, and changes nothing. Whoever runs "
-                "it can start it without --read-only (setting read_only, GIRCSE_READ_ONLY)."
-            )
+        refuse_changes(is_read_only=self.is_read_only)
 
     def _queue_files(self, collection: str, paths: Sequence[Path]) -> None:
         self.queue.add(collection, paths, kind="files")

@@ -1,4 +1,4 @@
-"""Copies of uploaded files, kept by their content under ``<home>/uploads/<collection>``.
+"""Copies of uploaded files, kept by their content under ``<home>/uploads``, per collection.
 
 A browser's bytes live in memory until they are here. Names arrive as strangers send them and are
 made harmless; the files are only ever read by the extraction's own processes.
@@ -8,48 +8,25 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import shutil
-import unicodedata
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import BinaryIO
 
+from app.errors import UploadLimitError
+from app.upload_names import safe_name, safe_path
 from indexer.segments import disk_errors, sync_folder
 
-__all__ = ["Upload", "UploadFolder", "safe_name"]
+__all__ = ["Upload", "UploadFolder", "UploadLimits"]
 
-_MAX_NAME_BYTES = 180
-_MAX_SUFFIX_BYTES = 20
 _DIGEST_CHARS = 32
 _BLOCK_BYTES = 1 << 20
+_OTHER_WAY = "Files that are added by their path are read where they are, and not copied."
 _INCOMING = ".incoming-"
 _OWNER = ".collection"
-
-# Controls, line separators, lone surrogates, and the marks that make a name read backwards.
-_UNSAFE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
-)
-
-
-def safe_name(name: str) -> str:
-    """Return a file name for what a browser sent as one: no path, no controls, not too long.
-
-    Characters that mean something to HTML or a shell stay: nothing here is run, and whatever shows
-    a name escapes it.
-    """
-    last = re.split(r"[/\\]", name)[-1]
-    text = _UNSAFE.sub("_", unicodedata.normalize("NFC", last)).strip(" .")
-    stem, dot, suffix = text.rpartition(".")
-    if not dot or not stem or len(suffix.encode()) > _MAX_SUFFIX_BYTES:
-        return _cut(text, _MAX_NAME_BYTES) or "unnamed"
-    return _cut(stem, _MAX_NAME_BYTES - len(suffix.encode()) - 1) + dot + suffix
-
-
-def _cut(text: str, size_bytes: int) -> str:
-    return text.encode()[:size_bytes].decode(errors="ignore").rstrip(" .")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +37,31 @@ class Upload:
         name: as sent.
         content: its bytes, from the beginning.
         size: how many.
+        is_of_folder: a whole folder was sent, and the name begins with those that the file is in.
     """
 
     name: str
     content: BinaryIO
     size: int
+    is_of_folder: bool = False
+
+    @property
+    def path(self) -> PurePath:
+        """Its name, or relative path, made harmless."""
+        return safe_path(self.name) if self.is_of_folder else PurePath(safe_name(self.name))
+
+
+@dataclass(frozen=True, slots=True)
+class UploadLimits:
+    """How much may be uploaded.
+
+    Args:
+        file_bytes: of one file.
+        total_bytes: that the copies of all files may take on the disk.
+    """
+
+    file_bytes: int
+    total_bytes: int
 
 
 class UploadFolder:
@@ -72,35 +69,37 @@ class UploadFolder:
 
     Args:
         home: the program's own directory.
+        limits: how much may be uploaded.
     """
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, limits: UploadLimits) -> None:
         self.root = home.absolute() / "uploads"
+        self.limits = limits
 
-    def claim(self, collection: str, owner: str) -> None:
-        """Make the folder of a collection ready; what an earlier one of that name left goes.
+    def claim(self, collection: str, owner: str) -> Path:
+        """Make the folder of a collection ready, and return it.
 
         Args:
-            collection: its name.
-            owner: its id, which a later collection of the same name does not share.
+            collection: its name, for the folder's; a collection that is renamed keeps its folder,
+                for the paths in there are those by which its documents are known.
+            owner: its id.
 
         Raises:
             StorageError: the folder cannot be written.
         """
-        folder = self.root / collection
+        folder = self._folder_of(owner) or self.root / f"{collection}-{owner[:8]}"
         mark = folder / _OWNER
         with disk_errors(folder, needed=0):
-            if folder.is_dir() and (not mark.is_file() or mark.read_text() != owner):
-                shutil.rmtree(folder)
             if not mark.is_file():
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 mark.write_text(owner)
             for leftover in folder.glob(f"{_INCOMING}*"):
                 leftover.unlink(missing_ok=True)
+        return folder
 
     def store(
         self,
-        collection: str,
+        folder: Path,
         uploads: Sequence[Upload],
         *,
         before_commit: Callable[[list[Path]], None] = lambda _: None,
@@ -108,7 +107,7 @@ class UploadFolder:
         """Copy files to disk; equal content under an equal name is kept once.
 
         Args:
-            collection: whose they are; its folder has been claimed.
+            folder: whose they are; it has been claimed.
             uploads: the files.
             before_commit: told all final paths once every byte is on disk and before any file
                 stands under its path. A queue written here misses no file that was kept.
@@ -117,9 +116,10 @@ class UploadFolder:
             Their paths, in order.
 
         Raises:
-            StorageError: the disk is full or cannot be written; then none of them is kept.
+            UploadLimitError: a file, or all of them, are more than may be uploaded.
+            StorageError: the disk is full or cannot be written. None of the files is kept then.
         """
-        folder = self.root / collection
+        self._check_limits(uploads)
         drafts: list[tuple[Path, Path]] = []
         try:
             for upload in uploads:
@@ -133,6 +133,18 @@ class UploadFolder:
             for draft, _ in drafts:
                 draft.unlink(missing_ok=True)
 
+    def size_bytes(self, owner: str | None = None) -> int:
+        """Return what the copies of one collection's files take on the disk, or of all."""
+        folder = self.root if owner is None else self._folder_of(owner)
+        if folder is None:
+            return 0
+        sizes = 0
+        for place, _, names in os.walk(folder):
+            for name in names:
+                with suppress(OSError):  # removed at this very moment
+                    sizes += (Path(place) / name).stat().st_size
+        return sizes
+
     def owns(self, path: Path) -> bool:
         """Return whether a path is that of an upload."""
         return path.is_relative_to(self.root)
@@ -143,24 +155,60 @@ class UploadFolder:
             return
         with disk_errors(path, needed=0):
             path.unlink(missing_ok=True)
-            if path.parent.is_dir() and not any(path.parent.iterdir()):
-                path.parent.rmdir()
+            for folder in path.parents:
+                if folder.parent == self.root or not folder.is_dir() or any(folder.iterdir()):
+                    break
+                folder.rmdir()
 
-    def remove_all(self, collection: str) -> None:
-        """Remove all uploads of a collection."""
-        folder = self.root / collection
-        with disk_errors(folder, needed=0):
-            if folder.is_dir():
+    def remove_all(self, owner: str) -> None:
+        """Remove all uploads of a collection, by its id."""
+        folder = self._folder_of(owner)
+        if folder is not None:
+            with disk_errors(folder, needed=0):
                 shutil.rmtree(folder)
+
+    def sweep(self, owners: Collection[str]) -> None:
+        """Remove the uploads of collections that are gone; those of these ids stay."""
+        for owner, folder in self._folders():
+            if owner not in owners:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _folders(self) -> Iterator[tuple[str, Path]]:
+        for mark in sorted(self.root.glob(f"*/{_OWNER}")):
+            with suppress(OSError, UnicodeDecodeError):
+                yield mark.read_text(), mark.parent
+
+    def _folder_of(self, owner: str) -> Path | None:
+        return next((folder for known, folder in self._folders() if known == owner), None)
+
+    def _check_limits(self, uploads: Sequence[Upload]) -> None:
+        for upload in uploads:
+            if upload.size > self.limits.file_bytes:
+                raise UploadLimitError(
+                    f"{upload.path} has {_mib(upload.size)}, and one upload may have "
+                    f"{_mib(self.limits.file_bytes)} (setting upload_mb). {_OTHER_WAY}"
+                )
+        taken, wanted = self.size_bytes(), sum(upload.size for upload in uploads)
+        if taken + wanted > self.limits.total_bytes:
+            raise UploadLimitError(
+                f"The copies of uploaded files take {_mib(taken)}; another "
+                f"{_mib(wanted)} would be more than the {_mib(self.limits.total_bytes)} "
+                f"that they may take in all (setting uploads_mb). Delete documents, or raise the "
+                f"setting. {_OTHER_WAY}"
+            )
+
+
+def _mib(size_bytes: int) -> str:
+    """Return a size in the unit of the settings; what is a little too much is not rounded off."""
+    return f"{-(-size_bytes // (1 << 20)):,} MiB"
 
 
 def _write_draft(folder: Path, upload: Upload) -> tuple[Path, Path]:
     """Write the bytes beside their place; return where they are and where they belong."""
-    name = safe_name(upload.name)
     draft = folder / f"{_INCOMING}{uuid.uuid4().hex}"
     digest = hashlib.sha256()
     try:
-        with disk_errors(folder / name, needed=upload.size), draft.open("xb") as file:
+        with disk_errors(folder / upload.path, needed=upload.size), draft.open("xb") as file:
             while block := upload.content.read(_BLOCK_BYTES):
                 digest.update(block)
                 file.write(block)
@@ -169,13 +217,13 @@ def _write_draft(folder: Path, upload: Upload) -> tuple[Path, Path]:
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
-    return draft, folder / digest.hexdigest()[:_DIGEST_CHARS] / name
+    return draft, folder / digest.hexdigest()[:_DIGEST_CHARS] / upload.path
 
 
 def _publish(draft: Path, path: Path) -> None:
     if path.is_file():
         return  # the same bytes: a new time of modification would have them read again
     with disk_errors(path.parent, needed=0):
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         draft.replace(path)
         sync_folder(path.parent)

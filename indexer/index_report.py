@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MOST_OUTCOMES",
     "Change",
+    "FileAtWork",
     "FileOutcome",
     "IndexOptions",
     "IndexProgress",
@@ -86,6 +87,21 @@ class IndexOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class FileAtWork:
+    """A file whose texts the model is reading.
+
+    Args:
+        source: its path as shown.
+        done: chunks that have a vector.
+        total: all of its chunks.
+    """
+
+    source: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class IndexProgress:
     """Where a run is.
 
@@ -99,6 +115,7 @@ class IndexProgress:
         current_source: the file whose work ended last; empty before the first.
         seconds: since the run began.
         model_seconds: of these, spent in the model.
+        at_work: the files whose texts the model is reading, the first of them where they are many.
     """
 
     phase: Phase
@@ -110,6 +127,7 @@ class IndexProgress:
     current_source: str
     seconds: float
     model_seconds: float
+    at_work: tuple[FileAtWork, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

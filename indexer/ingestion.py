@@ -13,7 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from indexer.documents import embedding_text, text_hash
-from indexer.index_report import Change, FileOutcome
+from indexer.index_report import Change, FileAtWork, FileOutcome
 from indexer.ledger import Cause, FileState
 from indexer.memory_plan import result_bytes
 from indexer.planning import TRANSIENT_CODES, WorkItem
@@ -33,6 +33,7 @@ _WAIT_S = 1.0  # files wait no longer for company
 _POLL_S = 0.05
 _KEPT = "; what was indexed of it before stays searchable"
 _MARK_S = 1.0
+_SHOWN_AT_WORK = 30
 
 _CLOCK_GRAIN_NS = 2_000_000_000  # FAT keeps times to two seconds, most others to milliseconds
 _CLOCK_SKEW_NS = 24 * 3600 * 1_000_000_000
@@ -82,14 +83,17 @@ class Ingestion:
         self._texts: dict[bytes, str] = {}  # for the model, in order
         self._wanting: dict[bytes, list[_Read]] = {}  # which files wait for a text's vector
         self._complete: list[_Read] = []
+        self._embedding: dict[bytes, _Read] = {}  # files of which the model was given something
         self._files = 0
         self._bytes = 0
         self._arrived = self._stored = self._marked = time.monotonic()
 
     def run(self, feed: Feed) -> None:
         """Store everything that the feed delivers."""
+        self._tally.at_work = self._at_work
         try:
             while not self._should_stop():
+                self._tally.tell()
                 self._take_from(feed)
                 if feed.is_exhausted and not self._files:
                     return
@@ -157,13 +161,21 @@ class Ingestion:
             ):
                 return
             keys = list(islice(self._texts, writer.slice_size))
-            self._mark("embedding", self._paths_of(keys))
+            self._begin_embedding(keys)
             writer.submit({key: self._texts.pop(key) for key in keys})
             self._arrived = time.monotonic()
 
-    def _paths_of(self, keys: Sequence[bytes]) -> list[bytes]:
-        reads = (read for key in keys for read in self._wanting[key])
-        return list(dict.fromkeys(read.item.entry.key for read in reads))
+    def _begin_embedding(self, keys: Sequence[bytes]) -> None:
+        reads = [read for key in keys for read in self._wanting[key]]
+        begun = {read.item.entry.key: read for read in reads}
+        self._mark("embedding", [path for path in begun if path not in self._embedding])
+        self._embedding.update(begun)
+
+    def _at_work(self) -> tuple[FileAtWork, ...]:
+        return tuple(
+            FileAtWork(read.item.entry.source, len(read.hashes) - read.wanted, len(read.hashes))
+            for read in islice(self._embedding.values(), _SHOWN_AT_WORK)
+        )
 
     def _collect(self, *, timeout_s: float) -> None:
         """Keep the vectors of a slice that is done, and store the files that this completes."""
@@ -208,6 +220,8 @@ class Ingestion:
             with self._collection.database.write():
                 outcomes = [self._store(read) for read in complete]
             self._files -= len(complete)
+            for read in complete:
+                self._embedding.pop(read.item.entry.key, None)
             self._bytes -= sum(read.weight for read in complete)
             for outcome in outcomes:
                 self._tally.account(outcome)

@@ -205,6 +205,15 @@ class Ledger:
                 (*values, *(() if is_stored else (sha256,)), path),
             )
 
+    def give_back(self, document_ids: Sequence[str]) -> None:
+        """Take unfinished files for not asked for: forgotten, or as searchable as before."""
+        with self._database.write() as connection:
+            for part in _parts(document_ids):
+                which = f"document_id IN ({_marks(part)}) AND state IN ({_marks(UNFINISHED)})"
+                values = (*part, *UNFINISHED)
+                connection.execute(f"DELETE FROM files WHERE {which} AND chunks = 0", values)
+                connection.execute(f"UPDATE files SET state = 'ready' WHERE {which}", values)
+
     def remove(self, document_ids: Sequence[str]) -> int:
         """Forget files; return how many there were."""
         removed = 0

@@ -186,6 +186,8 @@ RULES: dict[str, Rule] = {
         is_secret=True,
     ),
     "read_only": _flag(),
+    "upload_mb": _whole(1, 65_536, unit=" of MiB", in_project=False),
+    "uploads_mb": _whole(1, 1_073_741_824, unit=" of MiB", in_project=False),
     "qdrant.url": Rule(
         str,
         (str,),

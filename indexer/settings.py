@@ -73,6 +73,8 @@ class Settings:
         batch_tokens: tokens that the model embeds at once; None chooses by device.
         api_key: what clients of the app's REST API have to send; None asks for none.
         read_only: the app searches and shows, and changes nothing.
+        upload_mb: MiB that one file uploaded to the app may have; it passes through memory.
+        uploads_mb: MiB that the copies of all uploaded files may take on the disk.
         qdrant: where Qdrant is, and how collections are laid out there.
 
     Raises:
@@ -96,6 +98,8 @@ class Settings:
     batch_tokens: int | None = None
     api_key: str | None = field(default=None, repr=False)
     read_only: bool = False
+    upload_mb: int = 200
+    uploads_mb: int = 20_480
     qdrant: QdrantSettings = field(default_factory=QdrantSettings)
 
     def __post_init__(self) -> None:

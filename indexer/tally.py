@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from indexer.index_report import (
     MOST_OUTCOMES,
+    FileAtWork,
     FileOutcome,
     IndexProgress,
     IndexReport,
@@ -44,6 +45,7 @@ class Tally:
         self.notes: list[str] = []
         self.chunks = 0
         self.reused = 0
+        self.at_work: Callable[[], tuple[FileAtWork, ...]] = tuple
         self._writer = writer
         self._on_progress = on_progress
         self._on_outcome = on_outcome
@@ -110,6 +112,7 @@ class Tally:
                 current_source=self._current,
                 seconds=now - self._started,
                 model_seconds=self._writer.model_seconds,
+                at_work=self.at_work(),
             )
         )
 

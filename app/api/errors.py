@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from app.errors import ReadOnlyError, log_unexpected
+from app.errors import ReadOnlyError, UploadLimitError, log_unexpected
 from indexer.embedder import ModelError
 from indexer.errors import (
     CollectionBusyError,
@@ -80,6 +80,8 @@ def _of_ours(error: Exception) -> ApiError | None:
         return ApiError(403, "read_only", text)
     if isinstance(error, CollectionNotFoundError):
         return ApiError(404, "collection_not_found", text, param="collection")
+    if isinstance(error, UploadLimitError):
+        return ApiError(413, "upload_too_large", text, param="files")
     if isinstance(error, UsageError):
         return ApiError(400, "invalid_request", text)
     if isinstance(error, StaleCollectionError):

@@ -8,7 +8,7 @@ import streamlit as st
 
 from indexer.settings import Settings
 
-__all__ = ["choose_collection", "first_choice"]
+__all__ = ["choose_collection", "first_choice", "select_collection"]
 
 SAMPLE = "sample"
 _KEY = "collection"
@@ -44,3 +44,11 @@ def choose_collection(
         on_change=on_change,
         width=200,
     )
+
+
+def select_collection(name: str | None) -> None:
+    """Have another collection chosen when the page is drawn next; None takes the first choice."""
+    if name is None:
+        st.session_state.pop(_KEY, None)
+    else:
+        st.session_state[_KEY] = name

@@ -1,83 +1,43 @@
-"""Making and deleting collections."""
+"""The button that makes a collection, and the menu of all that can be done with one."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 
-from app.rendering import markdown_text
+from app.pages.collection_dialogs import ask_to_delete, ask_to_make, ask_to_rename
+from app.pages.rebuild_dialogs import ask_for_rebuild, ask_for_revert
 from app.services import Services
-from app.slider import default_steps, step_range
-from indexer.embedder import ModelError, model_info
-from indexer.errors import IndexerError
-from indexer.wording import count_text
+from app.versions import previous_version
+from indexer.collection_summary import CollectionSummary
 
 __all__ = ["collection_actions"]
 
+_RENAME = ":material/edit: Rename"
+_REBUILD = ":material/restart_alt: Rebuild with other settings"
+_REVERT = ":material/undo: Return to the version before"
+_CHECK = ":material/health_and_safety: Check that all is sound"
+_DELETE = ":material/delete: Delete"
 
-def collection_actions(parts: Services, name: str, *, exists: bool) -> None:
-    """Draw the buttons that make a collection or delete the one called ``name``."""
+
+def collection_actions(parts: Services, summary: CollectionSummary | None) -> None:
+    """Draw the button that makes a collection, and the menu of the one at hand, if there is one."""
     if st.button("New collection", icon=":material/create_new_folder:"):
-        _make(parts)
-    if exists and st.button("Delete collection", icon=":material/delete:"):
-        _delete(parts, name)
-
-
-@st.dialog("New collection")
-def _make(parts: Services) -> None:
-    name = st.text_input("Name", max_chars=64, help="Letters, digits, dots, hyphens, underscores.")
-    steps = _document_steps(parts)
-    if not st.button("Create", type="primary", icon=":material/add:"):
+        ask_to_make(parts)
+    if summary is None:
         return
-    try:
-        parts.create_collection((name or "").strip(), steps=steps)
-    except (IndexerError, ModelError) as error:
-        st.error(markdown_text(str(error)), icon=":material/error:")
-        return
-    st.session_state["collection"] = (name or "").strip()
-    st.rerun()
-
-
-def _document_steps(parts: Services) -> int | None:
-    model = parts.settings.model
-    try:
-        info = model_info(model)
-    except ModelError as error:
-        st.error(markdown_text(str(error)), icon=":material/error:")
-        return None
-    st.caption(f"Model: {markdown_text(info.name)}")
-    low, high = step_range(info)
-    if low == high:
-        return low
-    return st.slider(
-        "Refinement steps of documents",
-        low,
-        high,
-        default_steps(info, parts.settings.steps),
-        help="Each step makes indexing slower. It is fixed for the collection's life; questions "
-        "choose their own number.",
-    )
-
-
-@st.dialog("Delete this collection?")
-def _delete(parts: Services, name: str) -> None:
-    with parts.collections.use(name) as opened:
-        totals = opened.ledger.totals()
-    st.markdown(
-        f"**{markdown_text(name)}** with {count_text(totals.documents, 'document')} and "
-        f"{count_text(totals.chunks, 'passage')} will be deleted, and the copies of uploaded "
-        "files with it. Files that were added by their path stay where they are."
-    )
-    with st.container(horizontal=True):
-        is_sure = st.button("Delete", type="primary", icon=":material/delete:")
-        if st.button("Keep it"):
-            st.rerun()
-    if not is_sure:
-        return
-    try:
-        with st.spinner("Waiting for the current batch …"):
-            parts.delete_collection(name)
-    except IndexerError as error:
-        st.error(markdown_text(str(error)), icon=":material/error:")
-        return
-    st.session_state.pop("collection", None)
-    st.rerun()
+    version = previous_version(parts.library, summary.name)
+    options = [_RENAME, _REBUILD] if summary.problem is None else []
+    options += [_REVERT] if version is not None else []
+    options += [_CHECK, _DELETE]
+    chosen = st.menu_button("Manage", options, icon=":material/settings:", key="manage")
+    actions: dict[str, Callable[[], None]] = {
+        _RENAME: lambda: ask_to_rename(parts, summary.name),
+        _REBUILD: lambda: ask_for_rebuild(parts, summary),
+        _REVERT: lambda: ask_for_revert(parts, summary.name, version),
+        _CHECK: lambda: parts.upkeep.check(summary.name),
+        _DELETE: lambda: ask_to_delete(parts, summary),
+    }
+    if chosen is not None:
+        actions[chosen]()

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import PurePath
+from functools import partial
+from pathlib import Path, PurePath
 
 import streamlit as st
 
+from app.document_list import MOST_SORTED, ORDERS, Order, document_page
 from app.hits import document_place, type_label
 from app.pages.reader import show_document
-from app.query import path_pattern
 from app.rendering import markdown_text, visible_line
 from app.services import Services
 from indexer.errors import IndexerError
-from indexer.filters import Where
 from indexer.stores.base import DocumentRecord
 from indexer.wording import count_text
 
@@ -25,30 +25,51 @@ _VERSION = "table-version"
 
 
 def documents_table(parts: Services, name: str) -> None:
-    """Draw the table with its filter, pages and buttons."""
+    """Draw the table with its filter, order, pages and buttons."""
     with parts.collections.use(name) as opened:
         total = opened.ledger.totals().documents
         if not total:
             return
         st.subheader("Documents", anchor=False)
+        typed, order = _filter(total)
+        key = f"page-{name}-{typed}"
+        listed = partial(
+            document_page,
+            opened.store,
+            parts.uploads,
+            total=total,
+            typed=typed,
+            order=order,
+            per_page=_PER_PAGE,
+        )
+        page = st.session_state.get(key, 1)
+        found = listed(page=page)
+        if not found.count:
+            st.caption("No document has such a name.")
+            return
+        pages = -(-found.count // _PER_PAGE)
+        if page > pages:  # documents were deleted
+            page = st.session_state[key] = pages
+            found = listed(page=page)
+        if pages > 1:
+            st.pagination(pages, key=key)
+    chosen = _table(parts, found.records, key=f"documents-{name}-{typed}-{order}-{page}")
+    _actions(parts, name, chosen)
+
+
+def _filter(total: int) -> tuple[str, Order]:
+    """Draw what chooses and sorts the documents; return what was typed, and the order."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
         typed = st.text_input(
             "Show only names that contain",
             key="names",
             type="search",
             placeholder="All documents",
         )
-        where = Where(path_glob=path_pattern(typed or ""))
-        count = len(opened.store.documents(where=where)) if where else total
-        if not count:
-            st.caption("No document has such a name.")
-            return
-        pages = -(-count // _PER_PAGE)
-        page = st.pagination(pages, key=f"page-{pages}") if pages > 1 else 1
-        records = opened.store.documents(
-            where=where or None, offset=(page - 1) * _PER_PAGE, limit=_PER_PAGE
-        )
-    chosen = _table(parts, records, key=f"documents-{name}-{typed}-{page}")
-    _actions(parts, name, chosen)
+        order: Order = "Name"
+        if total <= MOST_SORTED:
+            order = st.selectbox("Sort by", ORDERS, key="order", width=180)
+    return typed or "", order
 
 
 def _table(parts: Services, records: Sequence[DocumentRecord], *, key: str) -> list[DocumentRecord]:
@@ -109,7 +130,7 @@ def _delete(parts: Services, name: str, chosen: Sequence[DocumentRecord]) -> Non
     names = [markdown_text(PurePath(record.source).name) for record in chosen[:10]]
     rest = [f"and {len(chosen) - 10} more"] if len(chosen) > 10 else []
     st.markdown("\n".join(f"- {entry}" for entry in [*names, *rest]))
-    if any(document_place(record.source, parts.uploads) != "uploaded" for record in chosen):
+    if not all(parts.uploads.owns(Path(record.source)) for record in chosen):
         st.caption("Files that were added by their path stay on the disk.")
     with st.container(horizontal=True):
         is_sure = st.button("Delete", type="primary", icon=":material/delete:", key="delete-yes")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.file_states import Problem, problem_count, problems
+from app.file_states import Problem, problem_count, problem_paths, problems, problems_text
 from app.rendering import plain
 from app.services import Services
-from indexer.wording import count_text
 
 __all__ = ["show_problems"]
 
@@ -17,12 +16,13 @@ _PER_PAGE = 10
 def show_problems(parts: Services, name: str) -> None:
     """Draw the list, folded up; nothing where there is no such file."""
     with parts.collections.use(name) as opened:
-        count = problem_count(opened.ledger.totals().states)
+        states = opened.ledger.totals().states
+        count = problem_count(states)
         if not count:
             return
         pages = -(-count // _PER_PAGE)
         with st.expander(
-            f"{count_text(count, 'file')} could not be searched",
+            problems_text(states),
             icon=":material/warning:",
             key="problems",
         ):
@@ -30,9 +30,9 @@ def show_problems(parts: Services, name: str) -> None:
             found = problems(opened.ledger, offset=(page - 1) * _PER_PAGE, limit=_PER_PAGE)
             for problem in found:
                 _draw(parts, name, problem)
-            can_retry = len(found) > 1 and not parts.is_read_only
-            if can_retry and st.button("Try these again", icon=":material/refresh:"):
-                parts.retry(name, [problem.path for problem in found])
+            can_retry = count > 1 and not parts.is_read_only
+            if can_retry and st.button(f"Try all {count:,} again", icon=":material/refresh:"):
+                parts.retry(name, problem_paths(opened.ledger))
                 st.rerun()
 
 

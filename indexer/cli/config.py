@@ -26,8 +26,10 @@ app = typer.Typer(help="Show the settings in force.", no_args_is_help=True)
             " the same with GIRCSE_ before them, such as GIRCSE_COLLECTION.",
             "A project file (./gircse.toml) may come with somebody else's files: it cannot set"
             " home, device, jobs, timeout_s, memory_mb, max_memory_mb, batch_tokens, api_key,"
-            " read_only or anything of qdrant,"
+            " read_only, upload_mb, uploads_mb or anything of qdrant,"
             " nor a model that is not one of ours. An api_key is never shown.",
+            "upload_mb is the most that one file uploaded to gircse app may have, uploads_mb what"
+            " the copies of all of them may take; a file that is added by its path is not copied.",
             "Names with a dot are of a section: qdrant.url is the line url = '…' under [qdrant], or"
             " GIRCSE_QDRANT_URL. The key of a Qdrant server is in GIRCSE_QDRANT_API_KEY, or in the"
             " file that qdrant.api_key_file names.",

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from app import resources
-from app.file_states import finished_lines, job_lines, problems
+from app.errors import UploadLimitError
+from app.file_states import (
+    FileLine,
+    finished_lines,
+    problems,
+    tally_text,
+    unfinished_count,
+    unfinished_lines,
+)
 from app.services import Services
 from app.uploads import Upload
 from indexer.embedder import Embedder, ModelError
+from indexer.errors import CollectionBusyError, CollectionNotFoundError
 from indexer.write_lock import WriteLock
 from tests.app.conftest import DOCUMENTS, BuildServices
 from tests.app.doubles import GatedEmbedder
@@ -44,6 +54,11 @@ def is_idle(services: Services) -> bool:
     return not services.worker.activity().is_busy
 
 
+def lines(services: Services, name: str = "notes") -> list[FileLine]:
+    with services.collections.use(name) as collection:
+        return unfinished_lines(collection.ledger, services.activity(name), limit=9)
+
+
 def states(services: Services, name: str = "notes") -> dict[str, int]:
     with services.collections.use(name) as collection:
         return collection.ledger.totals().states
@@ -64,12 +79,12 @@ def test_every_upload_ends_in_a_state_with_its_cause(build_services: BuildServic
     )
     wait_until(lambda: is_idle(services))
     assert services.queue.jobs() == []
-    lines = {line.name: line for line in finished_lines(services.activity("notes").finished)}
-    assert lines["dripping-tap.md"].label == "ready"
-    assert "passage" in lines["dripping-tap.md"].detail
-    assert lines["broken.pdf"].label == "failed"
-    assert lines["empty.txt"].label == "no text"
-    assert lines["photo.bin"].label == "skipped"
+    found = {line.name: line for line in finished_lines(services.activity("notes").finished)}
+    assert found["dripping-tap.md"].label == "ready"
+    assert "passage" in found["dripping-tap.md"].detail
+    assert found["broken.pdf"].label == "failed"
+    assert found["empty.txt"].label == "no text"
+    assert found["photo.bin"].label == "skipped"
     with services.collections.use("notes") as collection:
         found = {p.line.name: p.line for p in problems(collection.ledger, offset=0, limit=10)}
         assert len(collection.store.documents()) == 2
@@ -98,17 +113,17 @@ def test_files_tell_how_far_they_are(build_services: BuildServices, gated: Gated
     wait_until(gated.is_asked.is_set)
     services.add_uploads("notes", [upload(PDF)])
     wait_until(lambda: services.activity("notes").waiting)
-    activity = services.activity("notes")
-    assert activity.running is not None
-    with services.collections.use("notes") as collection:
-        (at_work,) = job_lines(collection.ledger, activity.running.job, is_running=True, limit=9)
-        (waiting,) = job_lines(collection.ledger, activity.waiting[0], is_running=False, limit=9)
+    wait_until(lambda: "embedding" in lines(services)[0].label)
+    at_work, waiting = lines(services)
     assert at_work.name == "dripping-tap.md"
-    assert at_work.label in {"reading", "embedding"}
+    assert re.fullmatch(r"embedding 0 of \d+ passages", at_work.label)
     assert (waiting.name, waiting.label) == ("storing-food-safely.pdf", "waiting")
+    assert unfinished_count(services.activity("notes")) == 2
     gated.gate.set()
     wait_until(lambda: is_idle(services))
     assert states(services) == {"ready": 2}
+    assert lines(services) == []
+    assert tally_text(services.activity("notes")) == "2 ready"
 
 
 def test_what_was_not_done_is_done_after_a_restart(
@@ -161,7 +176,7 @@ def test_another_writer_is_named_and_waited_for(build_services: BuildServices, h
     assert states(services) == {"ready": 1}
 
 
-def test_a_run_can_be_stopped_continued_and_dropped(
+def test_a_run_can_be_paused_and_continued(
     build_services: BuildServices, gated: GatedEmbedder
 ) -> None:
     gated.gate.clear()
@@ -187,10 +202,173 @@ def test_a_run_can_be_stopped_continued_and_dropped(
     )
     assert states(services) == {"ready": 48}
 
-    job = services.queue.add("notes", [DOCUMENTS], kind="folder")
-    services.worker.stop(job)
-    services.worker.discard(job)
+
+@pytest.mark.parametrize("kind", ["files", "folder"])
+def test_a_job_that_is_cancelled_at_work_keeps_what_is_ready_and_leaves_nothing_else(
+    build_services: BuildServices, gated: GatedEmbedder, home: Path, kind: str
+) -> None:
+    services = build_services()
+    services.create_collection("notes")
+    services.add_uploads("notes", [upload(TAP)])
+    wait_until(lambda: states(services) == {"ready": 1})
+    gated.gate.clear()
+    gated.is_asked.clear()
+    if kind == "files":
+        texts = [of_bytes(f"{n}.txt", f"Text {n} on beans".encode()) for n in range(40)]
+        services.add_uploads("notes", [upload(TAP), *texts])
+    else:
+        services.add_path("notes", services.check_path(str(DOCUMENTS)))
+    services.add_uploads("notes", [upload(PDF)])
+    wait_until(gated.is_asked.is_set)
+    services.worker.cancel("notes")
+    gated.gate.set()
+    wait_until(lambda: is_idle(services) and not services.queue.dropped())
     assert services.queue.jobs() == []
+    left = states(services)
+    assert set(left) == {"ready"}
+    assert 1 <= left["ready"] < 40
+    with services.collections.use("notes") as collection:
+        assert len(collection.store.documents()) == left["ready"]
+    copies = [path for path in (home / "uploads").rglob("*") if path.suffix in {".txt", ".md"}]
+    assert len(copies) == (left["ready"] if kind == "files" else 1)
+
+
+def test_a_cancelled_job_is_tidied_up_after_a_restart(
+    build_services: BuildServices, home: Path
+) -> None:
+    first = build_services(is_started=False)
+    first.create_collection("notes")
+    first.add_uploads("notes", [upload(TAP)])
+    first.worker.cancel("notes")
+    first.close()
+    again = build_services()
+    wait_until(lambda: not again.queue.dropped())
+    assert states(again) == {}
+    assert not list((home / "uploads").rglob("*.md"))
+
+
+def test_a_job_of_another_collection_is_waited_for(
+    build_services: BuildServices, gated: GatedEmbedder
+) -> None:
+    gated.gate.clear()
+    services = build_services()
+    services.create_collection("notes")
+    services.create_collection("other")
+    services.add_uploads("other", [upload(TAP)])
+    wait_until(gated.is_asked.is_set)
+    services.add_uploads("notes", [upload(PDF)])
+    activity = services.activity("notes")
+    assert activity.running is None
+    assert activity.ahead is not None
+    assert activity.ahead.job.collection == "other"
+    assert [line.label for line in lines(services)] == ["waiting"]
+    services.worker.pause("notes")
+    gated.gate.set()
+    wait_until(lambda: states(services, "other") == {"ready": 1})
+    assert states(services) == {}
+    assert services.activity("notes").stopped
+    services.worker.go_on("notes")
+    wait_until(lambda: states(services) == {"ready": 1})
+
+
+def test_a_renamed_collection_takes_its_jobs_and_copies_along(
+    build_services: BuildServices, home: Path
+) -> None:
+    services = build_services(is_started=False)
+    services.create_collection("notes")
+    (path,) = services.add_uploads("notes", [upload(TAP)])
+    with services.collections.use("notes") as collection:
+        identity = collection.id
+    services.upkeep.rename("notes", "papers")
+    services.create_collection("notes")
+    (other,) = services.add_uploads("notes", [upload(PDF)])  # of another one, by the old name
+    services.start()
+    wait_until(lambda: is_idle(services))
+    assert states(services, "papers") == {"ready": 1}
+    with services.collections.use("papers") as collection:
+        assert collection.id == identity
+        (record,) = collection.store.documents()
+    assert Path(record.source) == path
+    assert path.is_file()
+    assert path.parts[:-2] != other.parts[:-2]
+    services.delete_collection("papers")
+    assert not path.exists()
+    assert other.exists()
+
+
+def test_a_collection_is_renamed_while_it_is_indexed_and_searched(
+    build_services: BuildServices, gated: GatedEmbedder
+) -> None:
+    services = build_services()
+    services.create_collection("notes")
+    services.add_path("notes", services.check_path(str(DOCUMENTS / "kitchen")))
+    wait_until(gated.is_asked.is_set)
+    services.upkeep.rename("notes", "kitchen")
+    wait_until(lambda: is_idle(services))
+    count = len(list((DOCUMENTS / "kitchen").iterdir()))
+    assert states(services, "kitchen") == {"ready": count}
+    assert services.library.names() == ["kitchen"]
+    assert tally_text(services.activity("kitchen")) == f"{count} ready"
+
+
+def test_a_rename_is_refused_while_another_process_writes(
+    build_services: BuildServices, home: Path
+) -> None:
+    services = build_services()
+    services.create_collection("notes")
+    with (
+        WriteLock(home / "collections/notes", name="notes").hold("a backup"),
+        pytest.raises(CollectionBusyError, match="a backup"),
+    ):
+        services.upkeep.rename("notes", "papers")
+    with services.collections.use("notes") as collection:
+        assert collection.name == "notes"
+
+
+def test_a_collection_that_another_program_renamed_is_named(build_services: BuildServices) -> None:
+    services = build_services()
+    services.create_collection("notes")
+    with services.collections.use("notes"):
+        pass
+    services.library.rename("notes", "papers")
+    with (
+        pytest.raises(CollectionNotFoundError, match="renamed to 'papers'"),
+        services.collections.use("notes"),
+    ):
+        pytest.fail("it has another name")
+    assert states(services, "papers") == {}
+
+
+def test_copies_of_a_collection_that_is_gone_go_when_the_app_starts(
+    build_services: BuildServices,
+) -> None:
+    first = build_services(is_started=False)
+    first.create_collection("notes")
+    first.create_collection("kept")
+    (gone,) = first.add_uploads("notes", [upload(TAP)])
+    (kept,) = first.add_uploads("kept", [upload(TAP)])
+    first.close()
+    first.library.delete("notes")
+    build_services()
+    assert not gone.exists()
+    assert kept.exists()
+
+
+def test_more_than_may_be_uploaded_is_refused_whole(
+    build_services: BuildServices, monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    monkeypatch.setenv("GIRCSE_UPLOAD_MB", "1")
+    monkeypatch.setenv("GIRCSE_UPLOADS_MB", "2")
+    services = build_services()
+    services.create_collection("notes")
+    large = of_bytes("large.txt", b"x" * (1 << 20) + b"x")
+    with pytest.raises(UploadLimitError, match=r"large\.txt has 2 MiB.*may have 1 MiB.*upload_mb"):
+        services.add_uploads("notes", [upload(TAP), large])
+    most = [of_bytes(f"{n}.txt", b"x" * (1 << 20)) for n in range(3)]
+    with pytest.raises(UploadLimitError, match="uploads_mb"):
+        services.add_uploads("notes", most)
+    assert services.queue.jobs() == []
+    assert not list((home / "uploads").rglob("*.txt"))
 
 
 def test_a_model_that_fails_holds_the_job_until_it_is_tried_again(

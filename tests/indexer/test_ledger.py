@@ -148,6 +148,19 @@ def test_removing_counts_what_was_there(ledger):
     assert [found.source for found in ledger.rows()] == ["/b.md"]
 
 
+def test_what_is_given_back_is_forgotten_or_as_searchable_as_before(ledger):
+    ledger.queue([entry("/new.md"), entry("/known.md"), entry("/done.md"), entry("/other.md")])
+    finish(ledger, "/known.md")
+    finish(ledger, "/done.md")
+    ledger.queue([entry("/known.md")])
+    names = ("/new.md", "/known.md", "/done.md", "/unheard-of.md")
+    ledger.give_back([document_id(entry(name).source) for name in names])
+    assert ledger.totals().states == {"queued": 1, "ready": 2}
+    known = row(ledger, "/known.md")
+    assert (known.state, known.chunks, known.size) == ("ready", 3, None)  # is read again later
+    assert row(ledger, "/done.md").size == 10
+
+
 def test_rows_join_the_callers_transaction(ledger, database):
     def fail_after_writing():
         with database.write():

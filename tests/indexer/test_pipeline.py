@@ -631,6 +631,24 @@ def test_progress_grows_to_the_end_and_does_not_flood(world):
     assert len(world.progress) <= seconds * 10 + 6
 
 
+def test_progress_tells_how_far_the_files_at_work_are(world):
+    for name in ("long", "short"):
+        parts = range(200 if name == "long" else 1)
+        text = "\n\n".join(
+            f"# Part {n}\n\n" + f"The {name} words of part {n}. " * 40 for n in parts
+        )
+        world.write(f"{name}.md", text)
+    world.embedder.seconds_per_text = 0.01
+    world.index()
+    seen = [file for progress in world.progress for file in progress.at_work]
+    long = [file for file in seen if file.source.endswith("long.md")]
+    assert {file.total for file in long} == {long[0].total}
+    assert [file.done for file in long] == sorted(file.done for file in long)
+    assert any(0 < file.done < file.total for file in long)
+    assert all(file.done <= file.total for file in seen)
+    assert world.progress[-1].at_work == ()
+
+
 def test_a_run_ends_when_its_collection_is_removed_by_hand(world):
     for n in range(60):
         world.write(f"{n:02}.md", f"# {n}\n\n" + f"Words number {n}. " * 40)

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from app import open_collections
+from app.open_collections import OpenCollections
+from indexer.errors import CollectionBusyError
+from indexer.library import Library
+
+
+@pytest.fixture
+def collections(tmp_path: Path) -> OpenCollections:
+    library = Library(tmp_path / "home")
+    library.create("notes", model="gircse-minilm").close()
+    return OpenCollections(library)
+
+
+def test_a_collection_is_closed_for_a_moment_and_opened_anew(collections: OpenCollections) -> None:
+    with collections.use("notes") as first:
+        pass
+    with collections.closed("notes"):
+        pass
+    with collections.closed("nobody opened this"):
+        pass
+    with collections.use("notes") as second:
+        assert second is not first
+    collections.close()
+
+
+def test_who_uses_a_collection_is_waited_for(collections: OpenCollections) -> None:
+    begun, release, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def work() -> None:
+        with collections.use("notes") as opened:
+            begun.set()
+            assert release.wait(30)
+            assert opened.ledger.totals().documents == 0  # it is open to the end
+        ended.set()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert begun.wait(30)
+    threading.Timer(0.2, release.set).start()
+    with collections.closed("notes"):
+        thread_is_done = ended.wait(30)
+    thread.join()
+    assert thread_is_done
+    collections.close()
+
+
+def test_who_uses_it_for_long_keeps_it_open(
+    collections: OpenCollections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(open_collections, "_PATIENCE_S", 0.05)
+    with collections.use("notes") as opened:
+        with (
+            pytest.raises(CollectionBusyError, match="has been in use"),
+            collections.closed("notes"),
+        ):
+            pytest.fail("it is in use")
+        assert opened.ledger.totals().documents == 0
+    collections.close()
