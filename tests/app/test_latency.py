@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from app.hits import HitLook, hit_html, hits_as_csv, hits_as_json, move_text
 from app.latency import latency_html, latency_parts, latency_text
-from app.uploads import UploadFolder
+from app.uploads import UploadFolder, UploadLimits
 from indexer.documents import Chunk
 from indexer.refining import Progress
 from indexer.search import Hit, SearchRequest, SearchResult
@@ -86,7 +86,9 @@ def test_a_hit_says_how_it_moved_by_sign_and_in_words(tmp_path) -> None:
     assert move_text(replace(HIT, first_rank=None), PROGRESS) == "new since step 0"
     for progress in (None, Progress(0, 0, 0, 5, None)):
         assert move_text(HIT, progress) == ""
-    html = hit_html(HIT, UploadFolder(tmp_path), HitLook(is_open=True, progress=PROGRESS))
+    html = hit_html(
+        HIT, UploadFolder(tmp_path, UploadLimits(1, 1)), HitLook(is_open=True, progress=PROGRESS)
+    )
     assert "\u25b23" in html
     assert ", up 3 since step 0</span>" in html
     assert 'aria-current="true"' in html

@@ -11,7 +11,7 @@ import pytest
 from app import local_folder
 from app.local_folder import can_show_folder, show_folder
 from app.originals import Original, original_of, read_original
-from app.uploads import Upload, UploadFolder
+from app.uploads import Upload, UploadFolder, UploadLimits
 from indexer.embedder import Embedder
 from indexer.errors import ExtractionError, UsageError
 from indexer.index_report import IndexOptions
@@ -87,10 +87,10 @@ def test_a_file_that_changed_or_went_is_noticed(
 
 
 def test_uploads_have_the_name_that_they_came_with(tmp_path: Path) -> None:
-    uploads = UploadFolder(tmp_path)
-    uploads.claim("default", "id")
+    uploads = UploadFolder(tmp_path, UploadLimits(10, 10))
+    folder = uploads.claim("default", "id")
     name = '"><img onerror=alert(1)>.txt'
-    (path,) = uploads.store("default", [Upload("../" + name, io.BytesIO(b"x"), 1)])
+    (path,) = uploads.store(folder, [Upload("../" + name, io.BytesIO(b"x"), 1)])
     assert path.parent.name != path.name
     assert original_at(path, b"x").name == name
 
