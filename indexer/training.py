@@ -15,13 +15,21 @@ from indexer.errors import UsageError
 
 if TYPE_CHECKING:
     # Under their own names, so that the command line can name them from here.
+    from gircse_core.training.collection import FitReport as FitReport
     from gircse_core.training.configuration import TrainingConfig as TrainingConfig
     from gircse_core.training.mining import MiningProgress
     from gircse_core.training.progress import TrainingProgress as TrainingProgress
     from gircse_core.training.progress import TrainingReport as TrainingReport
     from gircse_core.training.query_writer import QueryWriter
 
-__all__ = ["export_model", "load_query_writer", "mine_negatives", "train_model", "training_config"]
+__all__ = [
+    "export_model",
+    "fit_model",
+    "load_query_writer",
+    "mine_negatives",
+    "train_model",
+    "training_config",
+]
 
 
 def training_config(values: Mapping[str, Any]) -> TrainingConfig:
@@ -71,6 +79,35 @@ def train_model(
         command=command,
         on_progress=on_progress,
         should_stop=should_stop,
+    )
+
+
+def fit_model(
+    model: str,
+    texts: Sequence[str],
+    out: Path,
+    *,
+    word_share: float,
+    device: str | None = None,
+    on_progress: Callable[[str], None] | None = None,
+) -> FitReport:
+    """Fit a model's refinement to texts in closed form and write it to a folder.
+
+    Args:
+        model: where to start.
+        texts: as they are embedded.
+        out: folder for the model, new or empty.
+        word_share: how much exact words count in such texts, 0 to 1.
+        device: torch's name for one; None chooses.
+        on_progress: told in words what is being done.
+
+    Raises:
+        ModelError: the model has nothing to fit, or the texts are too few.
+    """
+    from gircse_core.training.collection import fit_to_texts
+
+    return fit_to_texts(
+        model, texts, out, word_share=word_share, device=device, on_progress=on_progress
     )
 
 

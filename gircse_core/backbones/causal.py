@@ -154,7 +154,7 @@ class CausalBackbone:
             input_ids=input_ids,
             attention_mask=attention_mask,
             position_ids=positions,
-            past_key_values=cache,
+            cache=cache,
             use_cache=True,
         ).last_hidden_state  # (B, T, H)
         last = _last_token(attention_mask)
@@ -185,7 +185,7 @@ class CausalBackbone:
             inputs_embeds=soft_token[:, None],
             attention_mask=cache.mask,
             position_ids=cache.next_position[:, None],
-            past_key_values=cache.layers,
+            cache=cache.layers,
             use_cache=True,
         ).last_hidden_state  # (B, 1, H)
         cache.next_position = cache.next_position + 1

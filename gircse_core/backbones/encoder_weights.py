@@ -17,6 +17,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from gircse_core.backbones.reading import READING_PREFIX, Reading
 from gircse_core.errors import ModelIntegrityError, UnsupportedModelError
 from gircse_core.integrity import read_json
 
@@ -173,6 +174,7 @@ class StepWeights:
         readout: (H, H), applied to every soft token's state before it is pooled.
         tokens: (U,) int64 ids of the tokens that soft tokens are made of; None for all V.
         words: (U, H), their input embeddings.
+        reading: what the generated positions read of the prompt after their last layer.
     """
 
     embeddings: torch.Tensor | None = None
@@ -180,6 +182,7 @@ class StepWeights:
     readout: torch.Tensor | None = None
     tokens: torch.Tensor | None = None
     words: torch.Tensor | None = None
+    reading: Reading | None = None
 
     def to(self, device: torch.device, dtype: torch.dtype) -> StepWeights:
         """Return a copy elsewhere or in another type; ids stay integers."""
@@ -189,6 +192,7 @@ class StepWeights:
             readout=None if self.readout is None else self.readout.to(device, dtype),
             tokens=None if self.tokens is None else self.tokens.to(device),
             words=None if self.words is None else self.words.to(device, dtype),
+            reading=None if self.reading is None else self.reading.to(device, dtype),
         )
 
 
@@ -249,7 +253,7 @@ def merge_adapter(
         weights: the base.
         adapter: ``layers.{i}.{name}.lora_A`` (r, in) and ``.lora_B`` (out, r), names of
             ``ADAPTED``, with LoRA's alpha / r already multiplied into B; and, each optional, the
-            tensors of ``STEP_TENSORS``.
+            tensors of ``STEP_TENSORS``; and all those of a ``Reading``, or none.
         origin: the adapter's file, for messages.
 
     Raises:
@@ -257,14 +261,16 @@ def merge_adapter(
     """
     layers = list(weights.layers)
     for name in sorted(set(adapter) - set(STEP_TENSORS)):
+        if name.startswith(READING_PREFIX):
+            continue
         stem = name.removesuffix(".lora_A").removesuffix(".lora_B")
         placed = re.fullmatch(r"layers\.([0-9]+)\.(\w+)", stem)
         pair = {f"{stem}.lora_A", f"{stem}.lora_B"}
         if placed is None or placed[2] not in ADAPTED or stem == name or not pair <= adapter.keys():
             raise ModelIntegrityError(
                 f"{origin}: cannot place {name!r}; expected pairs "
-                f"layers.N.NAME.lora_A and .lora_B with NAME in {sorted(ADAPTED)}, or one of "
-                f"{list(STEP_TENSORS)}."
+                f"layers.N.NAME.lora_A and .lora_B with NAME in {sorted(ADAPTED)}, one of "
+                f"{list(STEP_TENSORS)}, or {READING_PREFIX}NAME."
             )
         if name.endswith(".lora_B"):
             continue  # taken together with its lora_A
@@ -301,7 +307,12 @@ def _step_weights(
         raise ModelIntegrityError(
             f"{origin}: readout has shape {tuple(readout.shape)}; expected ({hidden}, {hidden})."
         )
-    added = StepWeights(_like(embeddings, weights), _like(query, weights), _like(readout, weights))
+    added = StepWeights(
+        _like(embeddings, weights),
+        _like(query, weights),
+        _like(readout, weights),
+        reading=Reading.of(adapter, weights.words, origin=origin),
+    )
     if tokens is None:
         return added
     inside = tokens.ndim == 1 and len(tokens) > 0 and not tokens.is_floating_point()

@@ -27,6 +27,7 @@ from gircse_core.backbones.encoder_weights import (
     load_tensors,
     merge_adapter,
 )
+from gircse_core.backbones.reading import PromptReading
 from gircse_core.config import CONFIG_FILE, ModelConfig
 from gircse_core.errors import ModelIntegrityError
 
@@ -44,15 +45,19 @@ class EncoderCache:
         mask: (B, 1, 1, T) bool, True for prompt tokens; None when nothing is padded.
         lengths: (B,) tokens per prompt.
         prompt: per layer (k, v), each (B, heads, T, H / heads).
+        tokens: (B, T) int64 ids and mask, for what is read after the last layer.
         generated: per layer (k, v), each (B, heads, steps so far, H / heads).
         said: (B, U) sum of the soft tokens' distributions; None before the first.
+        reading: the prompt as it is read then; made by the first step that needs it.
     """
 
     mask: torch.Tensor | None
     lengths: torch.Tensor
     prompt: list[tuple[torch.Tensor, torch.Tensor]]
+    tokens: tuple[torch.Tensor, torch.Tensor]
     generated: list[tuple[torch.Tensor, torch.Tensor]] = field(default_factory=list)
     said: torch.Tensor | None = None
+    reading: PromptReading | None = None
 
     @property
     def steps(self) -> int:
@@ -132,11 +137,15 @@ class PrefixEncoder:
     def for_queries(self) -> PrefixEncoder:
         """Return the model as queries run through it; the weights are shared, not copied."""
         added = self.step_weights.steps
-        if added.query is None:
+        if added.query is None and added.reading is None:
             return self
-        alone = torch.zeros_like(added.query)[None]  # (1, H)
-        table = (alone if added.embeddings is None else added.embeddings) + added.query
-        steps = replace(self.step_weights, steps=replace(added, embeddings=table))
+        table, reading = added.embeddings, added.reading
+        if added.query is not None:
+            alone = torch.zeros_like(added.query)[None]  # (1, H)
+            table = (alone if table is None else table) + added.query
+        if reading is not None:
+            reading = reading.for_queries()
+        steps = replace(self.step_weights, steps=replace(added, embeddings=table, reading=reading))
         return PrefixEncoder(self.config, self.sizes, prompt=self.prompt_weights, steps=steps)
 
     @property
@@ -180,7 +189,8 @@ class PrefixEncoder:
         hidden = self._embed(weights, weights.words[input_ids], weights.positions[positions])
         padded = bool((attention_mask == 0).any())
         mask = attention_mask[:, None, None, :].bool() if padded else None  # (B, 1, 1, T)
-        cache = EncoderCache(mask, attention_mask.sum(dim=1), [])
+        tokens = (input_ids, attention_mask)
+        cache = EncoderCache(mask, attention_mask.sum(dim=1), [], tokens)
         for layer in weights.layers:
             query, key, value = self._heads(_fused(layer, hidden))
             cache.prompt.append((key, value))
@@ -222,7 +232,10 @@ class PrefixEncoder:
                 cache.generated[index] = (key, value)
             mixed = _attend(query, cache.prompt[index], (key, value), cache.mask)
             hidden = self._finish(layer, hidden, mixed.transpose(1, 2).flatten(2))
-        return self._read_out(hidden[:, 0])
+        if first:
+            assert prefix.states is not None
+            cache.reading = self._prepare_reading(*cache.tokens, prefix.states)
+        return self._read_out(hidden[:, 0], cache.reading)
 
     def naive_states(
         self, input_ids: torch.Tensor, attention_mask: torch.Tensor, soft_tokens: torch.Tensor
@@ -262,17 +275,30 @@ class PrefixEncoder:
                 ],
                 dim=1,
             )
-        return self._read_out(hidden[:, length:])
+        reading = self._prepare_reading(input_ids, attention_mask, hidden[:, :length])
+        states = [self._read_out(state, reading) for state in hidden[:, length:].unbind(dim=1)]
+        return torch.stack(states, dim=1)
 
     def _step_embedding(self, step: int) -> torch.Tensor | float:
         """Return the (H,) that is added to the soft token at a position, counted from 0."""
         table = self.step_weights.steps.embeddings
         return 0.0 if table is None else table[min(step, len(table) - 1)]
 
-    def _read_out(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Return (..., H) states as they are pooled, from last-layer states."""
-        readout = self.step_weights.steps.readout
-        return hidden if readout is None else functional.linear(hidden, readout)
+    def _prepare_reading(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, states: torch.Tensor
+    ) -> PromptReading | None:
+        reading = self.step_weights.steps.reading
+        if reading is None:
+            return None
+        return reading.prepare(input_ids, attention_mask, states, self.prompt_weights.words)
+
+    def _read_out(self, hidden: torch.Tensor, prompt: PromptReading | None) -> torch.Tensor:
+        """Return (B, H) states as they are pooled, from last-layer states."""
+        readout, reading = self.step_weights.steps.readout, self.step_weights.steps.reading
+        state = hidden if readout is None else functional.linear(hidden, readout)
+        if reading is None or prompt is None:
+            return state
+        return state + reading.read(prompt, hidden)
 
     def _embed(
         self, weights: EncoderWeights, words: torch.Tensor, positions: torch.Tensor

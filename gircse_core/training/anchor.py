@@ -49,8 +49,7 @@ class Anchor:
         lexical: float,
         full_length: int = 0,
     ) -> None:
-        rarity = statistics.rarity()
-        rarity[sorted(statistics.ignored)] = 0.0
+        rarity = statistics.word_rarity()
         self._rarity = rarity.to(words.device)  # (V,)
         table = words.float()
         shared = (self._rarity @ table) / self._rarity.sum()  # (H,)

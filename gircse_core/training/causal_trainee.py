@@ -123,6 +123,15 @@ class CausalTrainee:
             f"head_words is {words}, but the head of a causal model stays whole. Leave it at 0."
         )
 
+    def start_reading(
+        self, statistics: TokenStatistics, sample: Sequence[Sequence[int]], config: TrainingConfig
+    ) -> None:
+        """Refuse: it starts from an encoder's own vector."""
+        raise TrainingInputError(
+            "reading is set, but a causal model has no vector of its own to refine from. Leave it "
+            "out."
+        )
+
     def set_anchor(
         self, statistics: TokenStatistics, sample: Sequence[Sequence[int]], config: TrainingConfig
     ) -> None:

@@ -101,11 +101,14 @@ class TrainingConfig:
         alpha: their updates are scaled by alpha / r.
         dropout: on the input of the low-rank adapters; causal models only.
         step_embeddings: train a vector for each step that is added to its soft token; prefix
-            encoders only, as the three below.
+            encoders only, as the four below.
         query_embedding: train a vector that is added to the soft tokens of queries, so that they
             are refined otherwise than documents.
         readout: train a map of the soft tokens' states before they are pooled: ``identity`` and
             ``zero`` say what it starts as (with zero, every step starts as step 0).
+        reading: let soft tokens read the prompt again after their last layer, starting where the
+            anchor's weights would take each text (``anchor_rare``, ``anchor_lexical``,
+            ``anchor_length``, ``anchor_steps``). Needs the pooling ``residual_sum``.
         head_words: make soft tokens of that many words, the most frequent content words of the
             training texts, instead of the whole vocabulary; 0 for the whole.
         temperature: of the similarities in InfoNCE.
@@ -167,6 +170,7 @@ class TrainingConfig:
     step_embeddings: bool = False
     query_embedding: bool = False
     readout: Readout = "none"
+    reading: bool = False
     head_words: int = 0
 
     temperature: float | None = None

@@ -14,6 +14,7 @@ import torch
 
 from gircse_core.backbones.encoder_weights import ADAPTED, EncoderConfig, load_tensors
 from gircse_core.backbones.prefix_encoder import PrefixEncoder
+from gircse_core.backbones.reading import FIXED_READING
 from gircse_core.devices import place
 from gircse_core.errors import TrainingInputError
 from gircse_core.integrity import check_sha256
@@ -22,6 +23,7 @@ from gircse_core.tokenization import TextTokenizer, TokenBatch
 from gircse_core.training.anchor import Anchor
 from gircse_core.training.configuration import TrainingConfig, trained_conventions
 from gircse_core.training.export import write_prefix_model
+from gircse_core.training.reading_start import initial_reading
 from gircse_core.training.rollout import rollout
 from gircse_core.training.teacher import TokenStatistics
 from gircse_core.training.token_groups import run_in_groups
@@ -69,15 +71,9 @@ class PrefixTrainee:
         )
         self._anchor: Anchor | None = None
         self._alpha = config.alpha
-        start = self._start(spec, config)
-        self.tensors: dict[str, torch.Tensor] = {
-            name: tensor.to(placement.device, torch.float32).requires_grad_()
-            for name, tensor in start.items()
-            if tensor.is_floating_point()
-        }
-        self.fixed: dict[str, torch.Tensor] = {
-            name: tensor for name, tensor in start.items() if not tensor.is_floating_point()
-        }
+        self.tensors: dict[str, torch.Tensor] = {}
+        self.fixed: dict[str, torch.Tensor] = {}
+        self._take(self._start(spec, config))
 
     @property
     def device(self) -> torch.device:
@@ -111,16 +107,25 @@ class PrefixTrainee:
         both = self._encode(rows, steps, queries, self._anchor)  # (S + 1, N, D)
         return both[:-1], both[-1]
 
+    def start_reading(
+        self, statistics: TokenStatistics, sample: Sequence[Sequence[int]], config: TrainingConfig
+    ) -> None:
+        """Let soft tokens read the prompt, from where the anchor's weights would take a text."""
+        self._require_residual_sum("reading")
+        self._take(
+            initial_reading(
+                statistics,
+                self.base_embeddings(sample, steps=0).mean(dim=0),
+                self.config,
+                config,
+            )
+        )
+
     def set_anchor(
         self, statistics: TokenStatistics, sample: Sequence[Sequence[int]], config: TrainingConfig
     ) -> None:
         """Prepare the anchors; the centre is that of the sample."""
-        if self.config.pooling != "residual_sum":
-            raise TrainingInputError(
-                f"anchor_weight is {config.anchor_weight}, but the pooling is "
-                f"{self.config.pooling}: only with residual_sum is it known how far each step is to"
-                " go. Add --set pooling=residual_sum."
-            )
+        self._require_residual_sum("anchor_weight")
         self._anchor = Anchor(
             statistics,
             self._base.prompt_weights.words,
@@ -218,6 +223,24 @@ class PrefixTrainee:
                 "content words. Choose fewer."
             )
         self.fixed["head_tokens"] = torch.tensor(sorted(chosen[:words]))
+
+    def _require_residual_sum(self, option: str) -> None:
+        if self.config.pooling != "residual_sum":
+            raise TrainingInputError(
+                f"{option} is set, but the pooling is {self.config.pooling}: only with "
+                "residual_sum is it known how far each step is to go. Add --set "
+                "pooling=residual_sum."
+            )
+
+    def _take(self, start: Mapping[str, torch.Tensor]) -> None:
+        """Sort tensors into those that are trained and those that are not."""
+        for name, tensor in start.items():
+            if not tensor.is_floating_point():
+                self.fixed[name] = tensor
+            elif name in FIXED_READING:
+                self.fixed[name] = tensor.to(self.device, torch.float32)
+            else:
+                self.tensors[name] = tensor.to(self.device, torch.float32).requires_grad_()
 
     def _scaled(self, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Return an adapter as the backbone takes it: alpha / r multiplied into B."""

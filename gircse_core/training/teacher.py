@@ -62,6 +62,12 @@ class TokenStatistics:
         found = self.frequencies.double()
         return torch.log1p((self.documents - found + 0.5) / (found + 0.5)).float()
 
+    def word_rarity(self) -> torch.Tensor:
+        """Return (V,) float32: the rarity, 0 for tokens that are no words."""
+        rarity = self.rarity()
+        rarity[sorted(self.ignored)] = 0.0
+        return rarity
+
 
 class LexicalTeacher:
     """BM25 scores inside of a batch.

@@ -71,6 +71,15 @@ class Trainee(Protocol):
             TrainingInputError: the model has no vector of its own to refine from.
         """
 
+    def start_reading(
+        self, statistics: TokenStatistics, sample: Sequence[Sequence[int]], config: TrainingConfig
+    ) -> None:
+        """Let soft tokens read the prompt after their last layer, from the anchor's weights on.
+
+        Raises:
+            TrainingInputError: the family knows no such thing, or its pooling does not fit.
+        """
+
     def encode_anchored(
         self, rows: Sequence[Sequence[int]], *, steps: int, queries: int = 0
     ) -> tuple[torch.Tensor, torch.Tensor]:

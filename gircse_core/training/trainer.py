@@ -99,7 +99,7 @@ def _with_statistics(
 ) -> LexicalTeacher | None:
     """Give model and teacher what they are to know of the texts; return the lexical teacher."""
     lexical = config.teacher == "hybrid" and config.distillation_weight > 0
-    if not lexical and not config.head_words and not config.anchor_weight:
+    if not (lexical or config.head_words or config.anchor_weight or config.reading):
         return None
     statistics = TokenStatistics.count(
         _token_rows(trainee, pairs),
@@ -109,8 +109,11 @@ def _with_statistics(
     if config.head_words:
         shares = statistics.frequencies / statistics.documents
         trainee.restrict_head(shares, words=config.head_words)
+    sample = _sample(trainee, pairs)
+    if config.reading:
+        trainee.start_reading(statistics, sample, config)
     if config.anchor_weight:
-        trainee.set_anchor(statistics, _sample(trainee, pairs), config)
+        trainee.set_anchor(statistics, sample, config)
     return LexicalTeacher(statistics) if lexical else None
 
 

@@ -6,6 +6,7 @@ import json
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,7 +24,7 @@ from indexer.errors import UsageError
 from indexer.wording import count_text, duration_text
 
 if TYPE_CHECKING:
-    from indexer.training import TrainingReport
+    from indexer.training import FitReport, TrainingReport
 
 __all__ = ["EPILOG", "train"]
 
@@ -33,6 +34,7 @@ EPILOG = epilog(
     "gircse train data/*.jsonl.gz --out my-model --updates 3000 --average 0.99 --distil 0.3"
     " --resume",
     "gircse train --on-corpus work --out work-model",
+    "gircse train --on-corpus work --out work-model --updates 150",
     "gircse search beans --model my-model --collection trained",
     after=[
         "A line of a file is a JSON object with query and pos, optionally neg and source.",
@@ -108,6 +110,7 @@ def train(  # noqa: PLR0913 - each argument is a flag of the command
     step_embeddings: options.StepEmbeddings = None,
     query_embedding: options.QueryEmbedding = None,
     readout: options.Readout = None,
+    reading: options.Reading = None,
     head_words: options.HeadWords = None,
     conventions: options.Convention = None,
     temperature: options.Temperature = None,
@@ -145,6 +148,12 @@ def train(  # noqa: PLR0913 - each argument is a flag of the command
 
         with session.open(on_corpus) as collection:
             start = model or collection.config.model
+            by_pairs = updates or corpus_pairs or query_writer or files or resume
+            if not by_pairs and train_corpus.can_fit(model_info(start)):
+                fitted = train_corpus.fit(session, collection, start, out, device=settings.device)
+                _print_fit(session.terminal, fitted, format)
+                train_corpus.print_next_step(session, on_corpus, out)
+                return
             files.append(
                 train_corpus.corpus_pair_file(
                     session,
@@ -232,6 +241,16 @@ def _json_value(text: str) -> object:
         return json.loads(text)
     except ValueError:  # a word needs no quotes
         return text
+
+
+def _print_fit(terminal: Terminal, report: FitReport, format: str) -> None:
+    if format == "json":
+        write_json({**asdict(report), "folder": str(report.folder)})
+        return
+    terminal.line(
+        f"Fitted to {count_text(report.texts, 'passage')} and {count_text(report.words, 'word')}."
+    )
+    terminal.line(f"The model is in {report.folder}.")
 
 
 def _print(terminal: Terminal, report: TrainingReport) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from indexer.errors import UsageError
 from indexer.wording import count_text
 
 if TYPE_CHECKING:
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
     from indexer.cli.session import Session
     from indexer.collection import Collection
     from indexer.embedder import ModelInfo
+    from indexer.training import FitReport
 
-__all__ = ["corpus_defaults", "corpus_pair_file", "print_next_step"]
+__all__ = ["can_fit", "corpus_defaults", "corpus_pair_file", "fit", "print_next_step"]
 
 _CORPUS = "Documents without labels"
 
@@ -25,7 +27,8 @@ OnCorpus = Annotated[
     typer.Option(
         "--on-corpus",
         metavar="COLLECTION",
-        help="Adapt the model to this collection's documents: pairs are made of their own text.",
+        help="Adapt the model to this collection's documents: by the rarity and the company of "
+        "their words, in seconds; with --updates by training on pairs made of their own text.",
         rich_help_panel=_CORPUS,
     ),
 ]
@@ -78,8 +81,51 @@ def corpus_defaults(start: ModelInfo) -> Mapping[str, Any]:
     is rare and what is common in the collection says more: the anchor, where the model can have
     one; else the model's own similarities mixed with BM25 hold it back.
     """
-    can_anchor = "residual_sum" in start.fingerprint().get("pooling", "")
-    return {**_DEFAULTS, **(_ANCHORED if can_anchor else _DISTILLED)}
+    return {**_DEFAULTS, **(_ANCHORED if _sums_residuals(start) else _DISTILLED)}
+
+
+def can_fit(start: ModelInfo) -> bool:
+    """Return whether the model can be fitted to a collection in closed form."""
+    return _sums_residuals(start) and start.max_steps > start.min_steps
+
+
+def _sums_residuals(start: ModelInfo) -> bool:
+    return "residual_sum" in start.fingerprint().get("pooling", "")
+
+
+def fit(
+    session: Session, collection: Collection, model: str, out: Path, *, device: str | None
+) -> FitReport:
+    """Fit a model to a collection's passages.
+
+    Raises:
+        UsageError: the collection holds no text.
+        ModelError: the model cannot be used, or the passages are too few.
+    """
+    from indexer.adaptation.mix import PairMix
+    from indexer.adaptation.passages import read_passages
+    from indexer.fusion import automatic_weight
+    from indexer.training import fit_model
+
+    limits = PairMix()
+    with session.terminal.status(f"Fitting {model} to {collection.name}"):
+        passages = read_passages(collection.store, limit=limits.passages, seed=limits.seed)
+        texts = [passage.full_text for passage in passages]
+        if not texts:
+            raise UsageError(
+                f"collection {collection.name!r} holds no passages to fit a model to; index "
+                "documents first"
+            )
+        lengths = [len(text.encode()) for text in texts]
+        return fit_model(
+            model,
+            texts,
+            out,
+            # as in hybrid search: the longer the passages, the more their words count
+            word_share=1.0 - automatic_weight([round(sum(lengths) / len(lengths))]),
+            device=device,
+            on_progress=lambda doing: session.terminal.note(f"{doing} ..."),
+        )
 
 
 def corpus_pair_file(

@@ -260,6 +260,15 @@ Readout = Annotated[
         rich_help_panel=_RATES,
     ),
 ]
+Reading = Annotated[
+    bool | None,
+    typer.Option(
+        "--reading",
+        help="Let soft tokens read the text again after their last layer, beginning at the "
+        "anchor's weights; prefix encoders only.",
+        rich_help_panel=_RATES,
+    ),
+]
 HeadWords = Annotated[
     int | None,
     typer.Option(
