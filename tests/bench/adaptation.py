@@ -1,11 +1,12 @@
 """What ``gircse train --on-corpus`` gains: nDCG@10 before and after, on judged sets.
 
-    python -m tests.bench.adaptation SET... --work DIR [--updates 150] [--steps 5] [-- OPTIONS]
+    python -m tests.bench.adaptation SET... --work DIR [--updates N] [--steps 5] [-- OPTIONS]
 
 For each set in the BEIR layout its documents alone are written as files and indexed; the model is
-trained on that collection, never seeing a query or a judgement; then ``gircse eval`` measures the
-model it started from and the one it became. What is finished in DIR is not done again, so a run
-that was stopped goes on where it was. OPTIONS go to ``gircse train``.
+fitted to that collection, or with --updates trained on it, never seeing a query or a judgement;
+then ``gircse eval`` measures the model it started from and the one it became. What is finished in
+DIR is not done again, so a run that was stopped goes on where it was. OPTIONS go to
+``gircse train``.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ def write_documents(corpus: Path, folder: Path) -> None:
                 (folder / f"{number:06d}.md").write_text(content, encoding="utf-8")
 
 
-def adapt(judged: Path, work: Path, *, model: str, updates: int, options: list[str]) -> Path:
-    """Index a set's documents and train on them; return the model's folder."""
+def adapt(judged: Path, work: Path, *, model: str, updates: int | None, options: list[str]) -> Path:
+    """Index a set's documents and adapt the model to them; return the new model's folder."""
     name, home = judged.resolve().name, work / "home"
     out = work / "models" / name
     if (out / "gircse.json").is_file():
@@ -49,9 +50,8 @@ def adapt(judged: Path, work: Path, *, model: str, updates: int, options: list[s
     fewest = json.loads(gircse("model", "info", model, "--format", "json"))["min_steps"]
     gircse(*at, "index", documents, "-c", name, "--model", model, "--steps", fewest)
     out.parent.mkdir(parents=True, exist_ok=True)
-    gircse(
-        *at, "train", "--on-corpus", name, "--out", out, "--updates", updates, "--resume", *options
-    )
+    by_pairs = () if updates is None else ("--updates", updates, "--resume")
+    gircse(*at, "train", "--on-corpus", name, "--out", out, *by_pairs, *options)
     return out
 
 
@@ -71,7 +71,7 @@ def main() -> None:
     parser.add_argument("sets", nargs="+", type=Path, metavar="SET")
     parser.add_argument("--work", type=Path, required=True, metavar="DIR")
     parser.add_argument("--model", default="gircse-minilm")
-    parser.add_argument("--updates", type=int, default=150)
+    parser.add_argument("--updates", type=int, help="train on pairs instead of fitting")
     parser.add_argument("--steps", type=int, default=5)
     own, options = sys.argv[1:], []
     if "--" in own:
