@@ -128,6 +128,7 @@ def _json(values: dict[str, Any]) -> str:
 def _beyond(config: TrainingConfig) -> str:
     """Return in one line what was switched on beyond the published method."""
     switches = {
+        "soft tokens that read the text again after their last layer": config.reading,
         "cross-step pairs": config.cross_step_weight,
         "distillation": config.distillation_weight,
         "an anchor to refine towards": config.anchor_weight,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import os
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from indexer.cli import app
+from indexer.library import Library
 from tests.gircse_core.models import write_encoder
 
 MATERIALS = ["stone", "wood", "rope", "steel", "iron", "brick", "glass", "clay"]
@@ -54,6 +56,24 @@ def test_a_model_learns_from_documents_and_searches_them(tmp_path: Path, documen
     assert f"gircse index PATH --collection work-adapted --model {out}" in said.replace("\n", " ")
     run("index", documents, "--collection", "work-adapted", "--model", out)
     assert "Bridges of rope" in run("search", "rope bridges", "-c", "work-adapted", "--steps", 2)
+
+
+def test_the_default_model_is_fitted_to_a_collection_in_one_go(tmp_path: Path, documents: Path):
+    out = tmp_path / "fitted"
+    run("index", documents, "--collection", "work", "--steps", 0)
+    said = run("train", "--on-corpus", "work", "--out", out)
+    assert "Fitted to 8 passages and " in said
+    assert not (tmp_path / "fitted-pairs.jsonl.gz").exists()
+    run("index", documents, "--collection", "work-adapted", "--model", out)
+    assert "Bridges of rope" in run("search", "rope bridges", "-c", "work-adapted")
+    again = run("train", "--on-corpus", "work", "--out", out, code=2)
+    assert "is not empty" in again
+
+
+def test_a_collection_without_passages_cannot_be_fitted_to(tmp_path: Path):
+    Library(Path(os.environ["GIRCSE_HOME"])).create("empty", model="gircse-minilm").close()
+    said = run("train", "--on-corpus", "empty", "--out", tmp_path / "fitted", code=2)
+    assert "holds no passages to fit a model to" in " ".join(said.split())
 
 
 def test_a_resumed_run_keeps_its_pairs(tmp_path: Path, documents: Path):
