@@ -87,7 +87,6 @@ def fit_model(
     texts: Sequence[str],
     out: Path,
     *,
-    word_share: float,
     device: str | None = None,
     on_progress: Callable[[str], None] | None = None,
 ) -> FitReport:
@@ -97,7 +96,6 @@ def fit_model(
         model: where to start.
         texts: as they are embedded.
         out: folder for the model, new or empty.
-        word_share: how much exact words count in such texts, 0 to 1.
         device: torch's name for one; None chooses.
         on_progress: told in words what is being done.
 
@@ -106,9 +104,7 @@ def fit_model(
     """
     from gircse_core.training.collection import fit_to_texts
 
-    return fit_to_texts(
-        model, texts, out, word_share=word_share, device=device, on_progress=on_progress
-    )
+    return fit_to_texts(model, texts, out, device=device, on_progress=on_progress)
 
 
 def mine_negatives(

@@ -145,12 +145,13 @@ class Reading:
 
     def to(self, device: torch.device, dtype: torch.dtype) -> Reading:
         """Return a copy elsewhere or in another type; row numbers stay integers."""
-        moved = {}
-        for field in fields(self):
-            value = getattr(self, field.name)
-            kind = dtype if value is not None and value.is_floating_point() else None
-            moved[field.name] = None if value is None else value.to(device, kind)
-        return Reading(**moved)
+        kept = {"rows": None if self.rows is None else self.rows.to(device)}
+        moved = {
+            field.name: value.to(device, dtype)
+            for field in fields(self)
+            if field.name not in kept and (value := getattr(self, field.name)) is not None
+        }
+        return Reading(**(moved | kept))
 
     def prepare(
         self,

@@ -41,9 +41,10 @@ _POWER_ITERATIONS = 4
 _SEED = 0
 
 # Chosen on nine sets of pairs from training sources, each fitted to its own passages.
-_WORD_WEIGHT = 2.0
+_WORD_WEIGHT = 2.5
 _STATE_FACTOR = 0.6
 _OFFSET_FACTOR = 0.5
+_EVEN_BYTES = 1400.0
 
 # Source: the usual values of BM25 in retrieval toolkits (Anserini's defaults).
 _K1, _B = 0.9, 0.4
@@ -57,7 +58,7 @@ class FitReport:
         folder: of the new model.
         texts: how many it was fitted to.
         words: different tokens with a code of their own.
-        word_weight: how much the words count in the finished refinement, relative to the
+        word_weight: how much the words count at the default number of steps, relative to the
             encoder's own vector.
     """
 
@@ -72,7 +73,6 @@ def fit_to_texts(
     texts: Sequence[str],
     out: Path,
     *,
-    word_share: float,
     device: str | None = None,
     on_progress: Callable[[str], None] | None = None,
 ) -> FitReport:
@@ -82,8 +82,6 @@ def fit_to_texts(
         model: where to start: a name, a folder or a hub id of a prefix encoder with refinement.
         texts: documents as they are embedded; at least two different ones.
         out: a new folder, or an empty one.
-        word_share: how much exact words count in such texts, 0 to 1: the longer the texts, the
-            more.
         device: torch's name for one; None chooses.
         on_progress: told in words what is being done.
 
@@ -115,8 +113,8 @@ def fit_to_texts(
     adapter = load_tensors(spec.adapter)
     if f"{READING_PREFIX}rarity" not in adapter:
         adapter |= initial_reading(statistics, centre, spec.config, TrainingConfig())
-    weight = _WORD_WEIGHT * word_share
-    arrived = total_weight(spec.config, steps=spec.config.trained_steps)
+    weight = _WORD_WEIGHT * _word_share(texts)
+    arrived = total_weight(spec.config, steps=max(spec.config.default_steps, 1))
     old = {name: adapter[f"{READING_PREFIX}{name}"].float() for name in ("states", "offset")}
     fitted = {
         "rarity": statistics.word_rarity(),
@@ -135,6 +133,15 @@ def fit_to_texts(
     report = FitReport(out, len(rows), len(tokens), weight)
     (out / CARD_FILE).write_text(_card(report, spec), encoding="utf-8")
     return report
+
+
+def _word_share(texts: Sequence[str]) -> float:
+    """Return how much exact words count, 0 to 1: the longer the texts, the more.
+
+    One vector holds the meaning of a short text whole and blurs the details of a long one.
+    """
+    mean_bytes = max(sum(len(text.encode()) for text in texts) / len(texts), 1.0)
+    return mean_bytes / (mean_bytes + _EVEN_BYTES)
 
 
 def _load_base(spec: ModelSpec, device: str | None) -> PrefixEncoder:
@@ -224,7 +231,7 @@ def _card(report: FitReport, spec: ModelSpec) -> str:
         f"`{spec.name}`, its refinement fitted to {report.texts:,} texts of one collection in "
         f"closed form, without labels: the rarity of words among them, what all of them share, and "
         f"codes of {report.words:,} word pieces. Words weigh {report.word_weight:.2f} of the "
-        "encoder's own vector once the refinement is complete. Steps and conventions are those of "
+        "encoder's own vector at the default number of steps. Steps and conventions are those of "
         "the model it was made from.\n\n"
         "The codes follow from the texts: whoever has this model can tell which words the "
         "collection holds.\n"

@@ -104,7 +104,6 @@ def fit(
     """
     from indexer.adaptation.mix import PairMix
     from indexer.adaptation.passages import read_passages
-    from indexer.fusion import automatic_weight
     from indexer.training import fit_model
 
     limits = PairMix()
@@ -116,13 +115,10 @@ def fit(
                 f"collection {collection.name!r} holds no passages to fit a model to; index "
                 "documents first"
             )
-        lengths = [len(text.encode()) for text in texts]
         return fit_model(
             model,
             texts,
             out,
-            # as in hybrid search: the longer the passages, the more their words count
-            word_share=1.0 - automatic_weight([round(sum(lengths) / len(lengths))]),
             device=device,
             on_progress=lambda doing: session.terminal.note(f"{doing} ..."),
         )

@@ -24,6 +24,7 @@ TEXTS = [
     "The bus to the airport leaves at noon and comes back in the evening.",
     "The tram to the stadium leaves at noon and comes back in the evening.",
 ]
+COMMON = "Tickets are sold at the counter until ten minutes before departure. " * 9
 
 
 @pytest.fixture
@@ -86,26 +87,27 @@ def start(encoder, tmp_path):
 
 
 def test_a_fitted_model_tells_texts_apart_by_their_rare_words(start, tmp_path):
-    report = fit_to_texts(str(start), TEXTS, tmp_path / "fitted", word_share=0.5)
+    longer = [f"{text} {COMMON}" for text in TEXTS]
+    report = fit_to_texts(str(start), longer, tmp_path / "fitted")
     assert report.texts == 4
-    assert report.word_weight == 1.0
+    assert 0.8 < report.word_weight < 0.9  # 2.5 * 715 / (715 + 1400)
     before, after = (
         GircseEmbedder(str(folder), dtype="float32") for folder in (start, report.folder)
     )
     asked = ["ferry island", "train coast", "bus airport", "tram stadium"]
     margins = []
     for embedder in (before, after):
-        scores = embedder.embed_queries(asked, 8) @ embedder.embed_documents(TEXTS, 8).T
+        scores = embedder.embed_queries(asked, 8) @ embedder.embed_documents(longer, 8).T
         wrong = scores - 9 * np.eye(4)
         margins.append((scores.diagonal() - wrong.max(axis=1)).min())
-    assert margins[1] > max(margins[0], 0.02)
+    assert margins[1] > 0 > margins[0]
     assert np.allclose(before.embed_queries(asked, 0), after.embed_queries(asked, 0), atol=1e-6)
     assert "4 texts" in (report.folder / "README.md").read_text()
 
 
 def test_fitting_twice_gives_the_same_weights_and_keeps_what_was_trained(start, tmp_path):
     for name in ("one", "two"):
-        fit_to_texts(str(start), TEXTS, tmp_path / name, word_share=0.5)
+        fit_to_texts(str(start), TEXTS, tmp_path / name)
     old, one, two = (
         load_file(folder / "adapter.safetensors")
         for folder in (start, tmp_path / "one", tmp_path / "two")
@@ -128,17 +130,17 @@ def test_a_model_without_reading_gets_one(encoder, start, tmp_path):
                 "adapter_sha256")}
         )
     )  # fmt: skip
-    fit_to_texts(str(folder), TEXTS, tmp_path / "fitted", word_share=0.5)
+    fit_to_texts(str(folder), TEXTS, tmp_path / "fitted")
     vectors = GircseEmbedder(str(tmp_path / "fitted")).embed_documents(TEXTS, 3)
     assert vectors.shape == (4, 32)
 
 
 def test_what_cannot_be_fitted_is_said(start, checkpoints, tmp_path):
     with pytest.raises(TrainingInputError, match="1 texts with"):
-        fit_to_texts(str(start), TEXTS[:1], tmp_path / "out", word_share=0.5)
+        fit_to_texts(str(start), TEXTS[:1], tmp_path / "out")
     with pytest.raises(TrainingInputError, match="cannot be fitted to texts in closed form"):
-        fit_to_texts(str(checkpoints["qwen2"]), TEXTS, tmp_path / "out", word_share=0.5)
+        fit_to_texts(str(checkpoints["qwen2"]), TEXTS, tmp_path / "out")
     (tmp_path / "full").mkdir()
     (tmp_path / "full/letter.txt").write_text("dear")
     with pytest.raises(TrainingInputError, match="is not empty"):
-        fit_to_texts(str(start), TEXTS, tmp_path / "full", word_share=0.5)
+        fit_to_texts(str(start), TEXTS, tmp_path / "full")
