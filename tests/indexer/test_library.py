@@ -310,7 +310,10 @@ def test_a_failed_creation_leaves_nothing(library, model, monkeypatch):
         (lambda path: (path / "collection.json").write_text("{"), "collection.json cannot be read"),
         (lambda path: (path / "collection.json").write_text("[]"), "it holds no object"),
         (lambda path: (path / "collection.json").write_text("{}"), "cannot be read"),
-        (lambda path: (path / "content-1/collection.db").unlink(), "collection.db is missing"),
+        (
+            lambda path: (path / "content-1/collection.db").unlink(),
+            r"collection.db is missing.*`gircse verify docs` tells what to do",
+        ),
         (
             lambda path: (path / "content-1/collection.db").write_bytes(b"x" * 9999),
             "not a database",
@@ -322,7 +325,7 @@ def test_damage_is_named_with_what_to_do_and_can_be_deleted(library, model, dama
     damage(directory(library, "docs"))
     with pytest.raises(StorageError, match=message) as raised:
         library.open("docs")
-    assert "delete" in str(raised.value)
+    assert "delete" in str(raised.value) or "verify" in message
     (summary,) = library.summaries()
     assert summary.problem is not None
     library.delete("docs")
