@@ -101,13 +101,13 @@ def test_scores_of_any_size_are_taken() -> None:
 
 
 def test_short_passages_are_for_the_meaning_and_long_ones_for_the_words() -> None:
-    weights = [automatic_weight([length] * 5) for length in (1, 50, 100, 400, 1400, 5600, 10**9)]
+    weights = [automatic_weight([length] * 5) for length in (1, 50, 100, 400, 1200, 4800, 10**9)]
 
     assert weights == sorted(weights, reverse=True)
     assert all(0.0 < weight < 1.0 for weight in weights)
     assert weights[4] == pytest.approx(0.5)
-    assert automatic_weight([100]) == pytest.approx(1 / (1 + 100 / 1400))
-    assert f"{automatic_weight([100]):.2f} {automatic_weight([1200]):.2f}" == "0.93 0.54"
+    assert automatic_weight([100]) == pytest.approx(1 / (1 + 100 / 1200))
+    assert f"{automatic_weight([100]):.2f} {automatic_weight([1200]):.2f}" == "0.92 0.50"
 
 
 def test_the_weight_goes_by_the_geometric_mean_of_the_lengths() -> None:
