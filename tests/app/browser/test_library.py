@@ -146,7 +146,8 @@ def test_a_whole_folder_is_uploaded_and_keeps_its_folders(
     expect(page.get_by_text("2 documents ·")).to_be_visible(timeout=LONG_MS)
     expect(line(page, "notes.txt")).to_have_count(2)
     search(page, app, "folder", "sleeping hedgehog")
-    expect(page.get_by_text("uploaded, in garden/2024")).to_be_visible(timeout=LONG_MS)
+    hits = page.locator(".gs-hit")
+    expect(hits.get_by_text("uploaded, in garden/2024")).to_be_visible(timeout=LONG_MS)
 
 
 def test_an_upload_of_300_mb_is_refused_in_words_and_the_rest_is_taken(
