@@ -83,7 +83,14 @@ def open_passage(page: Page, app: Served, words: str) -> Locator:
 def show_hit(page: Page, app: Served, words: str) -> None:
     page.goto(f"{app.url}/?mode=Words&q={words.replace(' ', '+')}")
     expect(page.get_by_text("in all:")).to_be_visible()
-    page.get_by_role("button", name="Show in document").first.click()
+    page.locator(".gs-hit").first.wait_for()
+    page.get_by_role("button", name="Read", exact=True).first.click()
+    reader(page).wait_for()
+
+
+def reader(page: Page) -> Locator:
+    """Return where a chosen hit is read: beside the results, or over them on a narrow screen."""
+    return page.locator(".st-key-gs-reader-chosen")
 
 
 def text_under(page: Page, number: int) -> str:
@@ -153,7 +160,7 @@ def test_hostile_documents_are_shown_and_do_nothing(app: Served, watched: Watche
     expect(shown.locator("mark").first).to_be_visible()
     for forbidden in ("img", "iframe", "svg", "script", "[style]", "a[href^=javascript]"):
         assert shown.locator(forbidden).count() == 0
-    expect(page.get_by_role("dialog")).to_contain_text(NASTY_NAME)
+    expect(reader(page)).to_contain_text(NASTY_NAME)
     page.get_by_role("radio", name="Text").click()
     expect(page.locator(".gs-document")).to_contain_text("A quokka smiles")
     open_passage(page, app, "numbat eats termites")
@@ -192,13 +199,13 @@ def test_tables_and_code_are_scrolled_to_the_passage(app: Served, page: Page) ->
     expect(rows.filter(has_text="walrus with ivory tusks")).to_be_attached()
     expect(found).to_be_in_viewport()
     open_passage(page, app, "return a wombat burrow")
-    dialog = page.get_by_role("dialog")
-    expect(dialog.get_by_text("Python", exact=True)).to_be_visible()
+    pane = reader(page)
+    expect(pane.get_by_text("Python", exact=True)).to_be_visible()
     line = page.locator(".gs-in-line").filter(has_text="wombat burrow")
     number = CODE.split("\n").index('    """Return a wombat burrow."""') + 1
     expect(line.locator(".gs-number")).to_have_text(str(number))
     before = page.locator(".gs-listing tr").count()
-    dialog.get_by_role("button", name="Further text").click()
+    pane.get_by_role("button", name="Further text").click()
     expect(page.locator(".gs-listing tr").nth(before)).to_be_attached()
 
 
@@ -230,9 +237,8 @@ def test_nothing_of_a_document_is_cut_off_or_without_a_name(
     page = watched.page
     for words in ("thaw meat in the refrigerator", "walrus with ivory tusks", "wombat burrow"):
         open_passage(page, app, words)
-        dialog = page.get_by_role("dialog")
         assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
-        assert dialog.evaluate("box => box.scrollWidth - box.clientWidth") <= 0
+        assert reader(page).evaluate("box => box.scrollWidth - box.clientWidth") <= 0
         assert page.evaluate(NAMELESS) == []
         assert page.locator(".stMain").evaluate(CONTRAST) >= 4.5
     watched.check()
