@@ -41,19 +41,22 @@ class Drawn:
         started: when it was asked for.
         elements: by their place in the page.
         first_hits_s: seconds until the first hit was there; 0 where none came.
+        refined_s: seconds until the last change of the hits; 0 where none came.
         finished_s: seconds until all was drawn.
     """
 
     started: float
     elements: dict[tuple[int, ...], Element] = field(default_factory=dict)
     first_hits_s: float = 0.0
+    refined_s: float = 0.0
     finished_s: float = 0.0
 
     def take(self, message: ForwardMsg) -> None:
         """Put an element into its place."""
         element = message.delta.new_element
-        if not self.first_hits_s and _HIT in element.html.body:
-            self.first_hits_s = time.perf_counter() - self.started
+        if _HIT in element.html.body:
+            self.refined_s = time.perf_counter() - self.started
+            self.first_hits_s = self.first_hits_s or self.refined_s
         self.elements[tuple(message.metadata.delta_path)] = element
 
     def hits(self) -> int:
