@@ -39,8 +39,8 @@ def page() -> AppTest:
 
 
 def texts(test: AppTest) -> str:
-    # the first html is the style sheet
-    drawn = [element.proto.body for element in test.get("html")[1:]]
+    drawn = [element.proto.body for element in test.get("html")]
+    drawn = [body for body in drawn if not body.lstrip().startswith("<style")]
     return " ".join([*drawn, *(one.value for one in (*test.title, *test.markdown, *test.error))])
 
 

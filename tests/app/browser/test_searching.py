@@ -240,13 +240,19 @@ WATCH = """() => {
 def test_ranks_change_while_a_search_refines_itself(app: Served, page: Page) -> None:
     page.goto(app.url + "/?steps=20")
     page.get_by_role("slider").wait_for()
-    page.evaluate(WATCH)
-    search(page, "water in the kitchen")
     status = page.locator(".gs-status")
-    expect(status).to_contain_text("20 steps")
-    seen = [json.loads(one) for one in page.evaluate("window.seen")]
-    assert any("refining, step" in said for said, _ in seen)
-    first, last = seen[0][1], seen[-1][1]
+    # On a busy machine a browser may be handed all steps of one search at once.
+    for question in ("water in the kitchen", "water in the house", "keep the kitchen dry", "water"):
+        page.evaluate(WATCH)
+        search(page, question)
+        expect(status).to_contain_text("20 steps")
+        seen = [json.loads(one) for one in page.evaluate("window.seen")]
+        if any("refining, step" in said for said, _ in seen):
+            break
+    else:
+        pytest.fail("no step of four searches was seen before the last one")
+    first = next(hits for said, hits in seen if "refining, step" in said)
+    last = seen[-1][1]
     assert first != last
     moved = page.locator(".gs-move").first
     expect(moved).to_contain_text(re.compile(r"(up|down) \d+ since step 0|new since step 0"))
