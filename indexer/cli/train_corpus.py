@@ -165,9 +165,10 @@ def corpus_pair_file(
 def print_next_step(session: Session, collection: str, model: Path) -> None:
     """Say how to search with the adapted model: its vectors fit no collection made before."""
     session.terminal.note(
-        f"Collection {collection!r} still has the vectors of its own model. To search with the "
-        f"new one, index the same files again:\n"
-        f"  gircse index PATH --collection {collection}-adapted --model {model}"
+        f"Collection {collection!r} still has the vectors of its own model. To search with the new "
+        "one, rebuild it; the way back stays open:\n"
+        f"  gircse reindex {collection} --model {model}\n"
+        f"  gircse collections rollback {collection}"
     )
 
 

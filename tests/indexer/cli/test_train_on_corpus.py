@@ -53,9 +53,9 @@ def test_a_model_learns_from_documents_and_searches_them(tmp_path: Path, documen
     with gzip.open(pairs, "rt", encoding="utf-8") as stream:
         assert len(stream.readlines()) == 80
     assert "80 pairs of 8 passages" in said
-    assert f"gircse index PATH --collection work-adapted --model {out}" in said.replace("\n", " ")
-    run("index", documents, "--collection", "work-adapted", "--model", out)
-    assert "Bridges of rope" in run("search", "rope bridges", "-c", "work-adapted", "--steps", 2)
+    assert f"gircse reindex work --model {out}" in said.replace("\n", " ")
+    run("reindex", "work", "--model", out)
+    assert "Bridges of rope" in run("search", "rope bridges", "-c", "work", "--steps", 2)
 
 
 def test_the_default_model_is_fitted_to_a_collection_in_one_go(tmp_path: Path, documents: Path):
@@ -64,8 +64,8 @@ def test_the_default_model_is_fitted_to_a_collection_in_one_go(tmp_path: Path, d
     said = run("train", "--on-corpus", "work", "--out", out)
     assert "Fitted to 8 passages and " in said
     assert not (tmp_path / "fitted-pairs.jsonl.gz").exists()
-    run("index", documents, "--collection", "work-adapted", "--model", out)
-    assert "Bridges of rope" in run("search", "rope bridges", "-c", "work-adapted")
+    run("reindex", "work", "--model", out)
+    assert "Bridges of rope" in run("search", "rope bridges", "-c", "work")
     again = run("train", "--on-corpus", "work", "--out", out, code=2)
     assert "is not empty" in again
 
