@@ -7,6 +7,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from app.evaluations import EvaluationStatus, Measured, Subject
 from app.pages.chooser import choose_collection
+from app.pages.frame import draw_page
 from app.pages.judged_sets import add_judged_set, remove_judged_set
 from app.pages.judgements import show_judgements
 from app.pages.quality_advice import advise, show_news
@@ -19,10 +20,7 @@ from app.quality_charts import (
     figure_text,
 )
 from app.rendering import markdown_text
-from app.resources import services
 from app.services import Services
-from indexer.embedder import ModelError
-from indexer.errors import IndexerError
 from indexer.evaluation.curve import QualityCurve, Ranking
 from indexer.evaluation.judged_sets import JudgedSet
 from indexer.evaluation.metrics import Metric
@@ -35,21 +33,11 @@ _OWN = ""
 
 def show() -> None:
     """Draw the page."""
-    parts = services()
-    st.title("Quality", anchor=False)
-    try:
-        names = parts.library.names()
-        if not names:
-            st.info(
-                "There is no collection yet. Add files on the Library page, search, and judge "
-                "what is found.",
-                icon=":material/info:",
-            )
-            st.page_link(st.session_state["pages"]["library"], label="Add documents")
-            return
-        _page(parts, names)
-    except (IndexerError, ModelError) as error:
-        st.error(markdown_text(str(error)), icon=":material/error:")
+    draw_page(
+        "Quality",
+        _page,
+        invitation="Add files on the Library page, search, and judge what is found.",
+    )
 
 
 def _page(parts: Services, names: list[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app.pages.chooser import choose_collection
+from app.pages.frame import draw_page
 from app.refinement import PairStudy, QueryStudy, RankLine, stable_since, study_pair, study_query
 from app.refinement_charts import (
     Picture,
@@ -15,11 +16,9 @@ from app.refinement_charts import (
     words_picture,
 )
 from app.rendering import markdown_text, plain
-from app.resources import services
 from app.services import Services
 from app.slider import step_range
-from indexer.embedder import ModelError, ModelInfo
-from indexer.errors import IndexerError
+from indexer.embedder import ModelInfo
 from indexer.soft_words import NEAREST, Readability
 from indexer.wording import count_text, milliseconds_text, steps_text
 
@@ -33,21 +32,12 @@ _EXAMPLES = ("how a water pump works", "electrics die as soon as I bake a pie")
 
 def show() -> None:
     """Draw the page."""
-    parts = services()
-    st.title("Watch a question refine itself", anchor=False)
-    try:
-        names = parts.library.names()
-        if not names:
-            st.info(
-                "There is no collection yet. Add files on the Library page: a question is refined "
-                "by the model of a collection, and its ranking is shown here.",
-                icon=":material/info:",
-            )
-            st.page_link(st.session_state["pages"]["library"], label="Add documents")
-            return
-        _page(parts, names)
-    except (IndexerError, ModelError) as error:
-        st.error(markdown_text(str(error)), icon=":material/error:")
+    draw_page(
+        "Watch a question refine itself",
+        _page,
+        invitation="Add files on the Library page: a question is refined by the model of a "
+        "collection, and its ranking is shown here.",
+    )
 
 
 def _page(parts: Services, names: list[str]) -> None:
