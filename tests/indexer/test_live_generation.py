@@ -296,13 +296,13 @@ def test_a_draft_that_is_not_published_is_seen_by_nobody(collection, other):
 
 
 def test_who_may_only_read_follows_swaps_too(collection, monkeypatch):
-    monkeypatch.setattr("indexer.database._is_writable", lambda path: False)
+    monkeypatch.setattr("indexer.database.is_writable", lambda path: False)
     with open_library(collection.home).open("docs") as reader:
         searcher = reader.searcher(lambda: QueryEmbedder(reader.model_info()))
         assert check_answer(searcher.search(WORDS)) == 0
         monkeypatch.undo()
         move_to_edition(collection, 4)
-        monkeypatch.setattr("indexer.database._is_writable", lambda path: False)
+        monkeypatch.setattr("indexer.database.is_writable", lambda path: False)
         assert check_answer(searcher.search(SearchRequest("document", mode="dense"))) == 4
         with reader.using() as generation, pytest.raises(StorageError, match="for reading only"):
             add_document(generation, 1, edition=4)
@@ -310,13 +310,13 @@ def test_who_may_only_read_follows_swaps_too(collection, monkeypatch):
 
 def test_an_older_collection_is_brought_up_to_date_by_who_may_write(tmp_path, monkeypatch):
     library = unpack_format_1(tmp_path / "home")
-    monkeypatch.setattr("indexer.database._is_writable", lambda path: False)
+    monkeypatch.setattr("indexer.database.is_writable", lambda path: False)
     with pytest.raises(FormatVersionError, match="index into the collection once"):
         library.open("old")
     assert "index into the collection once" in (library.summaries()[0].problem or "")
     monkeypatch.undo()
     library.open("old").close()
-    monkeypatch.setattr("indexer.database._is_writable", lambda path: False)
+    monkeypatch.setattr("indexer.database.is_writable", lambda path: False)
     with library.open("old") as collection:
         assert len(collection.store.documents()) == 3
     assert library.summaries()[0].problem is None
