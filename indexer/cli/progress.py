@@ -141,7 +141,7 @@ class _Bar(_Silent):
         )
 
     def phase(self, text: str) -> None:
-        self._progress.update(self._task, description=text)
+        self._progress.update(self._task, description=text, refresh=True)  # however short it is
 
 
 class _RateColumn(ProgressColumn):
