@@ -30,7 +30,7 @@ from gircse_core.training.configuration import TrainingConfig
 from gircse_core.training.export import write_prefix_model
 from gircse_core.training.model_card import CARD_FILE
 from gircse_core.training.reading_start import initial_reading, total_weight
-from gircse_core.training.teacher import TokenStatistics
+from gircse_core.training.teacher import BM25_B, BM25_K1, TokenStatistics
 from gircse_core.training.token_groups import run_in_groups
 
 __all__ = ["FitReport", "fit_to_texts"]
@@ -45,9 +45,6 @@ _WORD_WEIGHT = 2.5
 _STATE_FACTOR = 0.6
 _OFFSET_FACTOR = 0.5
 _EVEN_BYTES = 1400.0
-
-# Source: the usual values of BM25 in retrieval toolkits (Anserini's defaults).
-_K1, _B = 0.9, 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,8 +195,8 @@ def _weighted_words(
         texts.append(torch.full((len(found),), number))
         lengths.append(torch.full((len(found),), int(often.sum())))
     place, count = torch.cat(places), torch.cat(counts).float()
-    norm = _K1 * (1 - _B + _B * torch.cat(lengths) / statistics.mean_length)
-    weights = count * (_K1 + 1) / (count + norm) * rarity[place]
+    norm = BM25_K1 * (1 - BM25_B + BM25_B * torch.cat(lengths) / statistics.mean_length)
+    weights = count * (BM25_K1 + 1) / (count + norm) * rarity[place]
     text = torch.cat(texts)
     squares = torch.zeros(len(rows)).index_add_(0, text, weights.square())
     weights = weights / squares.sqrt()[text].clamp(min=1e-9)

@@ -12,10 +12,10 @@ from itertools import islice
 
 import torch
 
-__all__ = ["LexicalTeacher", "TokenStatistics", "hybrid_scores"]
+__all__ = ["BM25_B", "BM25_K1", "LexicalTeacher", "TokenStatistics", "hybrid_scores"]
 
 # Source: the usual values of BM25 in retrieval toolkits (Anserini's defaults).
-_K1, _B = 0.9, 0.4
+BM25_K1, BM25_B = 0.9, 0.4
 _AT_A_TIME = 2048
 
 
@@ -102,8 +102,8 @@ class LexicalTeacher:
                     counts[index, place[token]] += 1.0
         words = [sum(token not in self._ignored for token in row) for row in passages]
         lengths = torch.tensor(words, dtype=torch.float32)[:, None]  # (P, 1)
-        norm = _K1 * (1 - _B + _B * lengths / self._mean_length)
-        saturated = counts * (_K1 + 1) / (counts + norm) * self._weights[terms]  # (P, U)
+        norm = BM25_K1 * (1 - BM25_B + BM25_B * lengths / self._mean_length)
+        saturated = counts * (BM25_K1 + 1) / (counts + norm) * self._weights[terms]  # (P, U)
         return asked @ saturated.T
 
 

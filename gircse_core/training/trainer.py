@@ -109,11 +109,12 @@ def _with_statistics(
     if config.head_words:
         shares = statistics.frequencies / statistics.documents
         trainee.restrict_head(shares, words=config.head_words)
-    sample = _sample(trainee, pairs)
-    if config.reading:
-        trainee.start_reading(statistics, sample, config)
-    if config.anchor_weight:
-        trainee.set_anchor(statistics, sample, config)
+    if config.reading or config.anchor_weight:
+        sample = _sample(trainee, pairs)
+        if config.reading:
+            trainee.start_reading(statistics, sample, config)
+        if config.anchor_weight:
+            trainee.set_anchor(statistics, sample, config)
     return LexicalTeacher(statistics) if lexical else None
 
 
