@@ -11,6 +11,7 @@ from app.accounts import Accounts, read_accounts
 from app.addresses import is_local
 from app.checking import Checker
 from app.discarding import discard_rest
+from app.downloads import Downloads
 from app.evaluations import Evaluations
 from app.indexing import IndexingWorker
 from app.job_queue import JobQueue
@@ -102,6 +103,7 @@ def build(settings: Settings, *, takes_paths: bool) -> Services:
             measuring(collections, models, sets), MeasurementFolder(library.home / "quality")
         ),
         previewer=Previewer(PreviewLimits(memory_bytes=settings.memory_mb * 1024 * 1024)),
+        downloads=Downloads(),
         takes_paths=takes_paths,
     )
 

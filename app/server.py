@@ -26,6 +26,7 @@ from starlette.middleware import Middleware
 from app.accounts import login_files, read_accounts
 from app.api.config import ApiConfig, allowed_hosts, check_reach
 from app.api.routes import api_routes
+from app.downloads import download_route
 from app.errors import log_unexpected
 from app.headers import SafeHeaders
 from app.login_outcome import LoginOutcome
@@ -67,7 +68,10 @@ def _api_config() -> ApiConfig:
     )
 
 
-ROUTES = api_routes(services, _api_config)
+ROUTES = [
+    *api_routes(services, _api_config),
+    download_route(lambda: services().downloads),
+]
 MIDDLEWARE = (Middleware(SafeHeaders), Middleware(LoginOutcome))
 
 

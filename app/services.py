@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.activity import Activity
+from app.downloads import Downloads
 from app.errors import refuse_changes
 from app.evaluations import Evaluations
 from app.indexing import IndexingWorker
@@ -50,6 +51,7 @@ class Services:
         sets: judged sets that users brought.
         evaluations: what is measured in the background.
         previewer: shows passages in the files that they are from.
+        downloads: files that pages offer.
         takes_paths: whether users may name paths of this machine: only where they are on it.
     """
 
@@ -65,6 +67,7 @@ class Services:
     sets: JudgedSets
     evaluations: Evaluations
     previewer: Previewer
+    downloads: Downloads
     takes_paths: bool
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from app.downloads import Offer
 from app.quality import export_archive
 from app.rendering import markdown_text, visible_line
 from app.services import Services
@@ -77,13 +78,11 @@ def _list(
         alt="Judged queries of the collection",
     )
     with st.container(horizontal=True):
-        st.download_button(
+        offer = Offer(f"{collection}-judgements.zip", lambda: export_archive(book))
+        st.link_button(
             "Download as BEIR files",
-            data=lambda: export_archive(book),
-            file_name=f"{collection}-judgements.zip",
-            mime="application/zip",
+            parts.downloads.offer(("judgements", collection), offer),
             icon=":material/download:",
-            on_click="ignore",
         )
         chosen = [] if parts.is_read_only else [newest[row] for row in state.selection.rows]
         if chosen and st.button(

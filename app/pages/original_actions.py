@@ -6,6 +6,7 @@ from functools import partial
 
 import streamlit as st
 
+from app.downloads import Offer
 from app.local_folder import can_show_folder, show_folder
 from app.originals import Original, read_original
 from app.rendering import markdown_text
@@ -28,16 +29,12 @@ def original_actions(parts: Services, original: Original, key: str) -> None:
     # An app that only shows, and that others reach, hands out no files: they may hold more than is
     # to be seen, such as changes that were tracked.
     if parts.takes_paths or not parts.is_read_only:
-        st.download_button(
+        offer = Offer(original.name, partial(read_original, original))
+        st.link_button(
             "Download",
-            data=partial(read_original, original),  # when it is asked for, not before
-            file_name=original.name,
-            # whatever it is: a page of a stranger's is never opened as one of the app's
-            mime="application/octet-stream",
-            key=f"download-{key}",
+            parts.downloads.offer(("original", original.path, original.sha256), offer),
             icon=":material/download:",
             type="tertiary",
-            on_click="ignore",
         )
     if parts.takes_paths and can_show_folder() and not parts.uploads.owns(original.path):
         st.button(

@@ -220,11 +220,11 @@ def test_a_changed_and_a_vanished_file_leave_the_text(folder: Path) -> None:
         test = reader("burrow.py", "wombat_burrow")
         assert "was changed since it was indexed" in test.info[0].value
         assert 'class="gs-document"' in html(test)
-        assert not test.get("download_button")
+        assert not test.get("link_button")
         path.write_text(CODE.replace("depth", "width"))  # of the same size
         test = reader("burrow.py", "wombat_burrow")
         assert "was changed since" in test.info[0].value
-        assert not test.get("download_button")
+        assert not test.get("link_button")
         path.unlink()
         test = reader("burrow.py", "wombat_burrow")
         assert "not where it was" in test.info[0].value
@@ -260,4 +260,4 @@ def test_files_are_handed_out_unless_the_app_only_shows_and_others_reach_it(
     ):
         monkeypatch.setattr(Services, "takes_paths", takes_paths)
         monkeypatch.setattr(Services, "is_read_only", is_read_only)
-        assert bool(reader("dripping-tap.md").get("download_button")) is is_offered
+        assert bool(reader("dripping-tap.md").get("link_button")) is is_offered

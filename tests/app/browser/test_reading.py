@@ -177,13 +177,13 @@ def test_a_page_that_never_ends_is_given_up_for_its_text(app: Served, page: Page
     show_hit(page, app, "axolotl regrows")
     expect(page.get_by_text("Only the text can be shown")).to_be_visible(timeout=120_000)
     expect(page.locator(".gs-document #gs-found")).to_contain_text("An axolotl regrows its legs")
-    expect(page.get_by_role("button", name="Download")).to_be_visible()
+    expect(page.get_by_role("link", name="Download")).to_be_visible()
 
 
 def test_the_original_is_downloaded_under_its_own_name(app: Served, page: Page) -> None:
     open_passage(page, app, "quokka smiles at the camera")
-    with page.expect_download() as started:
-        page.get_by_role("button", name="Download").click()
+    with page.context.expect_event("download") as started:
+        page.get_by_role("link", name="Download").click()
     download = started.value
     assert Path(download.path()).read_text() == HOSTILE
     # the browser itself replaces what file systems do not take
