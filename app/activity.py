@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from app.job_queue import Job
-from indexer.index_report import FileOutcome, IndexProgress
-from indexer.ledger import FileState
+from indexer.indexing.index_report import FileOutcome, IndexProgress
+from indexer.storage.ledger import FileState
 
 __all__ = ["Activity", "Finished", "HeldJob", "RunningJob", "share_done", "time_left_s"]
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from indexer.embedder import Embedder
-from indexer.refining import MOST_STEPS
+from indexer.searching.refining import MOST_STEPS
 
 __all__ = ["Calibration", "StepTiming", "calibrate"]
 

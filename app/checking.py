@@ -14,9 +14,9 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from indexer.collections.library import Library
 from indexer.errors import CollectionBusyError, IndexerError
-from indexer.library import Library
-from indexer.segments import disk_errors
+from indexer.storage.segments import disk_errors
 from indexer.verification.content import OnProgress
 from indexer.verification.findings import Report
 from indexer.verification.repair import repair

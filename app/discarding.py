@@ -8,10 +8,10 @@ from pathlib import Path
 from app.job_queue import Job, JobQueue
 from app.open_collections import OpenCollections
 from app.uploads import UploadFolder
-from indexer.discovery import display_path
+from indexer.collections.library import Collection
 from indexer.documents import document_id
-from indexer.ledger import UNFINISHED
-from indexer.library import Collection
+from indexer.indexing.discovery import display_path
+from indexer.storage.ledger import UNFINISHED
 
 __all__ = ["discard_rest"]
 

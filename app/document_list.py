@@ -11,7 +11,7 @@ from typing import Literal, get_args
 from app.hits import document_place
 from app.query import path_pattern
 from app.uploads import UploadFolder
-from indexer.filters import Where
+from indexer.searching.filters import Where
 from indexer.stores.base import DocumentRecord, VectorStore
 
 __all__ = ["MOST_SORTED", "ORDERS", "DocumentPage", "Order", "document_page"]

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.services import Services
-from indexer.discovery import display_path
+from indexer.collections.library import Collection
 from indexer.documents import document_id
-from indexer.filters import Where
-from indexer.ledger import FileState, LedgerRow
-from indexer.library import Collection
+from indexer.indexing.discovery import display_path
+from indexer.searching.filters import Where
+from indexer.storage.ledger import FileState, LedgerRow
 from indexer.stores.base import DocumentRecord
 
 __all__ = ["DocumentState", "document_state", "document_states"]

@@ -18,7 +18,7 @@ from indexer.errors import IndexerError
 from indexer.evaluation.curve import QualityCurve
 from indexer.evaluation.study import EvaluationProgress
 from indexer.evaluation.tuning import StepOutcome
-from indexer.fusion import DenseWeight
+from indexer.searching.fusion import DenseWeight
 
 __all__ = [
     "EvaluationStatus",

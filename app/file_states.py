@@ -9,9 +9,9 @@ from pathlib import Path, PurePath
 
 from app.activity import Activity, Finished
 from app.job_queue import Job
-from indexer.discovery import display_path
-from indexer.index_report import FileAtWork
-from indexer.ledger import STATES, UNFINISHED, FileState, Ledger, LedgerRow
+from indexer.indexing.discovery import display_path
+from indexer.indexing.index_report import FileAtWork
+from indexer.storage.ledger import STATES, UNFINISHED, FileState, Ledger, LedgerRow
 from indexer.wording import count_text
 
 __all__ = [

@@ -10,11 +10,11 @@ from pathlib import Path, PurePath
 
 from app.rendering import highlighted, plain
 from app.uploads import UploadFolder
-from indexer.excerpt import excerpt
-from indexer.hit_rows import hit_values, write_csv
 from indexer.loaders import MEDIA_TYPES
-from indexer.refining import Progress
-from indexer.search import Hit
+from indexer.searching.excerpt import excerpt
+from indexer.searching.hit_rows import hit_values, write_csv
+from indexer.searching.refining import Progress
+from indexer.searching.search import Hit
 
 __all__ = [
     "HitLook",

@@ -21,9 +21,9 @@ from app.open_collections import OpenCollections
 from app.outcomes import Outcomes
 from indexer.embedder import Embedder, ModelError
 from indexer.errors import CollectionBusyError, CollectionNotFoundError, IndexerError
-from indexer.index_report import FileOutcome, IndexOptions, IndexProgress
-from indexer.ledger import UNFINISHED
-from indexer.pipeline import index_paths
+from indexer.indexing.index_report import FileOutcome, IndexOptions, IndexProgress
+from indexer.indexing.pipeline import index_paths
+from indexer.storage.ledger import UNFINISHED
 
 __all__ = ["IndexingWorker"]
 

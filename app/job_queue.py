@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from indexer.segments import disk_errors
+from indexer.storage.segments import disk_errors
 
 __all__ = ["Job", "JobKind", "JobQueue"]
 

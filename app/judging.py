@@ -6,7 +6,7 @@ from app.errors import ReadOnlyError
 from app.services import Services
 from indexer.evaluation.judged_queries import passage_key
 from indexer.evaluation.judgement_book import JudgementBook
-from indexer.results import Hit
+from indexer.searching.results import Hit
 
 __all__ = ["judge", "judged_as"]
 

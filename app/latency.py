@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Literal
 
 from app.rendering import plain
-from indexer.search import SearchResult
+from indexer.searching.search import SearchResult
 from indexer.wording import milliseconds_text, steps_text
 
 __all__ = ["Part", "latency_html", "latency_parts", "latency_text"]

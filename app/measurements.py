@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from app.evaluations import Measured, Subject
-from indexer.segments import disk_errors
+from indexer.storage.segments import disk_errors
 
 __all__ = ["MeasurementFolder"]
 

@@ -18,7 +18,7 @@ from prometheus_client import (
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector
 
-from indexer.results import SearchResult
+from indexer.searching.results import SearchResult
 
 __all__ = ["CONTENT_TYPE", "Metrics"]
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from indexer.collection_config import read_identity, vanished
+from indexer.collections.config import read_identity, vanished
+from indexer.collections.library import Collection, Library
 from indexer.errors import CollectionBusyError
-from indexer.library import Collection, Library
 
 __all__ = ["OpenCollections"]
 

@@ -14,8 +14,8 @@ from indexer.errors import ExtractionError
 from indexer.extraction.reading import read_file
 
 if TYPE_CHECKING:
-    from indexer.collection import Collection
-    from indexer.ledger import LedgerRow
+    from indexer.collections.collection import Collection
+    from indexer.storage.ledger import LedgerRow
 
 __all__ = ["Original", "OriginalState", "original_of", "read_original"]
 

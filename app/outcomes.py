@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from app.activity import Finished
-from indexer.index_report import FileOutcome
-from indexer.ledger import FileState
+from indexer.indexing.index_report import FileOutcome
+from indexer.storage.ledger import FileState
 
 __all__ = ["Outcomes"]
 

@@ -13,6 +13,7 @@ from app.errors import ReadOnlyError
 from app.evaluations import Measure, Measured, OnProgress, Subject
 from app.models import Models
 from app.open_collections import OpenCollections
+from indexer.collections.search_defaults import SearchDefaults
 from indexer.embedder import ModelInfo
 from indexer.errors import StaleCollectionError, UsageError
 from indexer.evaluation.beir import load_beir
@@ -26,15 +27,14 @@ from indexer.evaluation.study import EvaluationProgress
 from indexer.evaluation.tuning import MIN_QUERIES, JudgedLegs, StepOutcome, tune
 from indexer.evaluation.tuning_sets import judged_collection, judged_set
 from indexer.evaluation.vectors import VectorFiles
-from indexer.fusion import DenseWeight
-from indexer.search_defaults import SearchDefaults
+from indexer.searching.fusion import DenseWeight
 from indexer.wording import count_text
 
 if TYPE_CHECKING:
     from app.services import Services
-    from indexer.collection import Collection
+    from indexer.collections.collection import Collection
+    from indexer.collections.generation import Generation
     from indexer.embedder import Embedder
-    from indexer.generation import Generation
 
 __all__ = ["export_archive", "is_current", "make_default", "measuring"]
 

@@ -14,8 +14,8 @@ from glob import escape
 from typing import Literal
 
 from app.services import Services
-from indexer.filters import Where
-from indexer.search import Grouping, Hit, SearchRequest, SearchResult
+from indexer.searching.filters import Where
+from indexer.searching.search import Grouping, Hit, SearchRequest, SearchResult
 from indexer.settings import Mode
 
 __all__ = [

@@ -11,7 +11,7 @@ from typing import cast
 
 from indexer.errors import UsageError
 from indexer.reindexing.request import IndexWish, ReindexRequest
-from indexer.segments import disk_errors
+from indexer.storage.segments import disk_errors
 
 __all__ = ["RebuildRequests"]
 

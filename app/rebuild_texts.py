@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from app.rebuilding import RebuildState
 from app.versions import Version
+from indexer.collections.rollback import RollbackReport
 from indexer.reindexing.progress import Phase
 from indexer.reindexing.report import ReindexReport
-from indexer.rollback import RollbackReport
 from indexer.wording import count_text, duration_text, size_text, steps_text
 
 __all__ = ["done_text", "plan_lines", "progress_text", "reverted_text", "share_of_phase"]

@@ -17,7 +17,7 @@ from app.services import Services
 from indexer.documents import embedding_text
 from indexer.embedder import Embedder, soft_tokens
 from indexer.errors import UsageError
-from indexer.soft_words import NEAREST, Readability, content_words, readability
+from indexer.searching.soft_words import NEAREST, Readability, content_words, readability
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -25,11 +25,11 @@ from app.rebuilding import Rebuilder
 from app.services import Services
 from app.upkeep import Upkeep
 from app.uploads import UploadFolder, UploadLimits
+from indexer.collections.library import Library
 from indexer.embedder import Embedder, load_embedder
 from indexer.evaluation.judged_sets import JudgedSets
 from indexer.extraction import ExtractionLimits
-from indexer.index_report import IndexOptions
-from indexer.library import Library
+from indexer.indexing.index_report import IndexOptions
 from indexer.preview import Previewer, PreviewLimits
 from indexer.settings import Settings, load
 

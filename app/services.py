@@ -22,13 +22,13 @@ from app.models import Models
 from app.open_collections import OpenCollections
 from app.upkeep import Upkeep
 from app.uploads import Upload, UploadFolder
-from indexer.collection_searcher import CollectionSearcher
-from indexer.discovery import check_roots
+from indexer.collections.library import Collection, Library
 from indexer.errors import UsageError
 from indexer.evaluation.judged_sets import JudgedSets
-from indexer.library import Collection, Library
+from indexer.indexing.discovery import check_roots
 from indexer.preview import Previewer
-from indexer.search import SearchRequest, SearchResult
+from indexer.searching.collection_searcher import CollectionSearcher
+from indexer.searching.search import SearchRequest, SearchResult
 from indexer.settings import Settings
 
 __all__ = ["Services"]

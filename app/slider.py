@@ -5,7 +5,7 @@ from __future__ import annotations
 from app.calibration import StepTiming
 from app.models import ModelStatus
 from indexer.embedder import ModelInfo
-from indexer.refining import MOST_STEPS, STABLE_STEPS, STABLE_TOP
+from indexer.searching.refining import MOST_STEPS, STABLE_STEPS, STABLE_TOP
 from indexer.wording import milliseconds_text, steps_text
 
 __all__ = [

@@ -14,11 +14,11 @@ from app.job_queue import JobQueue
 from app.open_collections import OpenCollections
 from app.rebuilding import Rebuilder
 from app.uploads import UploadFolder
-from indexer.collection_config import read_identity
+from indexer.collections.config import read_identity
+from indexer.collections.library import Library
+from indexer.collections.rollback import RollbackReport, roll_back
 from indexer.errors import CollectionBusyError, FormatVersionError, StorageError
-from indexer.library import Library
 from indexer.reindexing.request import ReindexRequest
-from indexer.rollback import RollbackReport, roll_back
 
 __all__ = ["Upkeep"]
 

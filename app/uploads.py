@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 from app.errors import UploadLimitError
 from app.upload_names import safe_name, safe_path
-from indexer.segments import disk_errors, sync_folder
+from indexer.storage.segments import disk_errors, sync_folder
 
 __all__ = ["Upload", "UploadFolder", "UploadLimits"]
 

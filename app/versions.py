@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from indexer.collection_config import read_settings
+from indexer.collections.config import read_settings
+from indexer.collections.generations import read_generations
+from indexer.collections.library import Library
 from indexer.errors import IndexerError
-from indexer.generations import read_generations
-from indexer.library import Library
 from indexer.wording import steps_text, time_text
 
 __all__ = ["Version", "previous_version"]

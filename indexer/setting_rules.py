@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
 
-from indexer.collection_name import check_name
+from indexer.collections.name import check_name
 from indexer.errors import UsageError
-from indexer.fusion import AUTOMATIC
+from indexer.searching.fusion import AUTOMATIC
 
 __all__ = ["API_KEY_PATTERN", "MAX_STEPS", "RULES", "Rule"]
 

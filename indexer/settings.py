@@ -18,7 +18,7 @@ from typing import Literal, cast
 import platformdirs
 
 from indexer.errors import UsageError
-from indexer.fusion import DenseWeight
+from indexer.searching.fusion import DenseWeight
 from indexer.setting_rules import MAX_STEPS, RULES
 from indexer.stores.qdrant.settings import API_KEY_VARIABLE, QdrantSettings
 

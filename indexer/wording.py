@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from indexer.refining import Progress, Stop
+    from indexer.searching.refining import Progress, Stop
 
 __all__ = [
     "count_text",

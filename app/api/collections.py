@@ -11,9 +11,9 @@ from app.api.embeddings import check_offered
 from app.api.errors import ApiError
 from app.api.operations import Answer, Asked, NothingAsked, Operation
 from app.services import Services
-from indexer.collection_summary import CollectionSummary
+from indexer.collections.summary import CollectionSummary
 from indexer.errors import CollectionNotFoundError
-from indexer.index_report import Phase
+from indexer.indexing.index_report import Phase
 from indexer.setting_rules import MAX_STEPS
 
 __all__ = ["OPERATIONS"]

@@ -8,8 +8,8 @@ from pydantic import ConfigDict, Field, WithJsonSchema
 
 from app.api.operations import Answer, Asked
 from app.uploads import Upload
-from indexer.filters import Where
-from indexer.ledger import FileState
+from indexer.searching.filters import Where
+from indexer.storage.ledger import FileState
 
 __all__ = [
     "DocumentAnswer",

@@ -21,8 +21,8 @@ from app.api.errors import ApiError
 from app.api.operations import Operation
 from app.document_states import DocumentState, document_state, document_states
 from app.services import Services
-from indexer.discovery import display_path
 from indexer.documents import document_id
+from indexer.indexing.discovery import display_path
 
 __all__ = ["OPERATIONS"]
 

@@ -8,9 +8,9 @@ from pydantic import Field
 
 from app.api.operations import Answer, Asked, Operation
 from app.services import Services
-from indexer.filters import Where
-from indexer.refining import Progress, Stop
-from indexer.search import Fusion, Grouping, Hit, Mode, SearchRequest, SearchResult
+from indexer.searching.filters import Where
+from indexer.searching.refining import Progress, Stop
+from indexer.searching.search import Fusion, Grouping, Hit, Mode, SearchRequest, SearchResult
 from indexer.setting_rules import MAX_STEPS
 
 __all__ = ["OPERATIONS", "HitAnswer", "SearchAnswer", "SearchAsked"]

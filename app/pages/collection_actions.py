@@ -10,7 +10,7 @@ from app.pages.collection_dialogs import ask_to_delete, ask_to_make, ask_to_rena
 from app.pages.rebuild_dialogs import ask_for_rebuild, ask_for_revert
 from app.services import Services
 from app.versions import previous_version
-from indexer.collection_summary import CollectionSummary
+from indexer.collections.summary import CollectionSummary
 
 __all__ = ["collection_actions"]
 

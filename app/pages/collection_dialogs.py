@@ -8,7 +8,7 @@ from app.pages.chooser import select_collection
 from app.pages.model_choice import model_and_steps
 from app.rendering import markdown_text
 from app.services import Services
-from indexer.collection_summary import CollectionSummary
+from indexer.collections.summary import CollectionSummary
 from indexer.embedder import ModelError
 from indexer.errors import IndexerError
 from indexer.wording import count_text, size_text

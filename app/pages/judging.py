@@ -8,7 +8,7 @@ from app.judging import judge, judged_as
 from app.rendering import markdown_text
 from app.services import Services
 from indexer.errors import IndexerError
-from indexer.results import Hit
+from indexer.searching.results import Hit
 
 __all__ = ["judge_hit"]
 

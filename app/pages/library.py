@@ -15,7 +15,7 @@ from app.pages.upkeep import show_upkeep
 from app.rendering import markdown_text
 from app.resources import services
 from app.services import Services
-from indexer.collection_summary import CollectionSummary, summarize
+from indexer.collections.summary import CollectionSummary, summarize
 from indexer.embedder import ModelError
 from indexer.errors import IndexerError
 from indexer.wording import count_text, size_text, steps_text, time_text

@@ -11,7 +11,7 @@ from app.services import Services
 from app.slider import step_range
 from indexer.evaluation.curve import Ranking
 from indexer.evaluation.tuning import StepOutcome
-from indexer.fusion import AUTOMATIC
+from indexer.searching.fusion import AUTOMATIC
 from indexer.wording import milliseconds_text, steps_text
 
 __all__ = ["advise", "show_news"]

@@ -10,7 +10,7 @@ from app.rebuild_texts import plan_lines, reverted_text
 from app.rendering import markdown_text
 from app.services import Services
 from app.versions import Version
-from indexer.collection_summary import CollectionSummary
+from indexer.collections.summary import CollectionSummary
 from indexer.embedder import ModelError
 from indexer.errors import IndexerError
 from indexer.reindexing.request import ReindexRequest

@@ -19,7 +19,7 @@ from app.rendering import markdown_text, plain
 from app.services import Services
 from app.slider import step_range
 from indexer.embedder import ModelInfo
-from indexer.soft_words import NEAREST, Readability
+from indexer.searching.soft_words import NEAREST, Readability
 from indexer.wording import count_text, milliseconds_text, steps_text
 
 __all__ = ["show"]

@@ -15,8 +15,8 @@ from app.pages import feedback
 from app.query import Answer
 from app.rendering import plain
 from app.services import Services
-from indexer.refining import Progress
-from indexer.search import Hit
+from indexer.searching.refining import Progress
+from indexer.searching.search import Hit
 from indexer.wording import count_text, stability_text, steps_text, stop_text
 
 __all__ = ["OPEN_KEY", "Rail", "export_menu", "opened_hit", "status_html"]

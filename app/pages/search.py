@@ -20,7 +20,7 @@ from app.resources import services
 from app.services import Services
 from indexer.embedder import ModelError
 from indexer.errors import IndexerError
-from indexer.search import Grouping
+from indexer.searching.search import Grouping
 from indexer.wording import count_text
 
 __all__ = ["show"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from indexer.adaptation.pairs import Pair
 from indexer.documents import embedding_text
-from indexer.words import terms
+from indexer.searching.words import terms
 
 if TYPE_CHECKING:
     from indexer.embedder import Embedder

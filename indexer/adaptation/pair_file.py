@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from indexer.adaptation.pairs import Pair
-from indexer.segments import disk_errors
+from indexer.storage.segments import disk_errors
 
 __all__ = ["write_pairs"]
 

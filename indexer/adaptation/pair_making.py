@@ -19,7 +19,7 @@ from indexer.documents import embedding_text
 from indexer.errors import UsageError
 
 if TYPE_CHECKING:
-    from indexer.collection import Collection
+    from indexer.collections.collection import Collection
     from indexer.embedder import Embedder
 
 __all__ = ["MIN_PAIRS", "Activity", "PairReport", "make_pairs"]

@@ -16,7 +16,7 @@ from typing import Literal
 from indexer.adaptation.passages import Passage
 from indexer.adaptation.rarity import WordRarity
 from indexer.adaptation.sentences import sentence_spans
-from indexer.words import terms
+from indexer.searching.words import terms
 
 __all__ = [
     "Pair",

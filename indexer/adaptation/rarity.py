@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from math import log
 
-from indexer.stemming import stems
-from indexer.words import terms
+from indexer.searching.stemming import stems
+from indexer.searching.words import terms
 
 __all__ = ["WordRarity"]
 

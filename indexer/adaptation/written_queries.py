@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from indexer.adaptation.pairs import Pair
 from indexer.adaptation.passages import Passage
 from indexer.adaptation.query_prompts import blank_prompt, query_prompt
-from indexer.words import terms
+from indexer.searching.words import terms
 
 if TYPE_CHECKING:
     from indexer.embedder import Embedder

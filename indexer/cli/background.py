@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from indexer.errors import IndexerError, StorageError
-from indexer.segments import disk_errors
+from indexer.storage.segments import disk_errors
 
 __all__ = ["start_detached"]
 

@@ -22,7 +22,7 @@ from indexer.errors import CollectionNotFoundError
 from indexer.wording import count_text, size_text, time_text
 
 if TYPE_CHECKING:
-    from indexer.library import CollectionSummary
+    from indexer.collections.library import CollectionSummary
 
 __all__ = ["app", "find_summary", "summary_as_dict"]
 
@@ -133,7 +133,7 @@ def show_collection(
 )
 def roll_back_collection(context: typer.Context, name: NameArgument) -> None:
     """Return to the generation before the last rebuild; searches go on meanwhile."""
-    from indexer.rollback import roll_back
+    from indexer.collections.rollback import roll_back
 
     session = session_of(context)
     report = roll_back(session.library(session.load()).directory(name))

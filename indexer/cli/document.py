@@ -45,7 +45,7 @@ def list_documents(
     format: FormatOption = "text",
 ) -> None:
     """List the documents that can be searched, ordered by path."""
-    from indexer.filters import Where
+    from indexer.searching.filters import Where
 
     session = session_of(context)
     conditions = Where.parse(where) if where else None

@@ -18,7 +18,7 @@ from indexer.errors import UsageError
 if TYPE_CHECKING:
     from indexer.embedder import Embedder
     from indexer.evaluation.results import Baseline, EvaluationReport
-    from indexer.results import Mode
+    from indexer.searching.results import Mode
     from indexer.settings import Settings
 
 __all__ = ["EPILOG", "evaluate"]
@@ -210,7 +210,7 @@ def _steps(text: str | None, doc_steps: str, settings: Settings) -> tuple[int, .
 
 
 def _modes(names: Sequence[str] | None) -> tuple[Mode, ...]:
-    from indexer.results import MODES
+    from indexer.searching.results import MODES
 
     chosen = MODES if names is None else names
     return tuple(_one_of(MODES, name, "--mode") for name in dict.fromkeys(chosen))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from indexer.ledger import Ledger, LedgerRow
+    from indexer.storage.ledger import Ledger, LedgerRow
 
 __all__ = ["FileState", "file_states", "freshness_note"]
 

@@ -9,9 +9,9 @@ from indexer.errors import IndexerError
 from indexer.wording import count_text, milliseconds_text, size_text, time_text
 
 if TYPE_CHECKING:
-    from indexer.generations import GenerationRecord
-    from indexer.rollback import RollbackReport
-    from indexer.search_defaults import SearchDefaults
+    from indexer.collections.generations import GenerationRecord
+    from indexer.collections.rollback import RollbackReport
+    from indexer.collections.search_defaults import SearchDefaults
 
 __all__ = [
     "defaults_as_dict",
@@ -112,7 +112,7 @@ def measured_text(record: GenerationRecord) -> str:
 
 
 def _made_with(directory: Path, record: GenerationRecord) -> dict[str, object]:
-    from indexer.collection_config import read_settings
+    from indexer.collections.config import read_settings
 
     try:
         settings = read_settings(directory, record.content_directory(directory))

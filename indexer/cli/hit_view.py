@@ -9,10 +9,10 @@ from rich.text import Text
 
 from indexer.cli.freshness import FileState
 from indexer.cli.terminal import Terminal, one_line, printable
-from indexer.excerpt import excerpt
+from indexer.searching.excerpt import excerpt
 
 if TYPE_CHECKING:
-    from indexer.search import Hit
+    from indexer.searching.search import Hit
 
 __all__ = ["print_hit"]
 

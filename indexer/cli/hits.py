@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Literal
 from indexer.cli.freshness import FileState
 from indexer.cli.hit_view import print_hit
 from indexer.cli.terminal import Terminal, json_text, one_line, write_json
-from indexer.hit_rows import hit_values, progress_values, write_csv
+from indexer.searching.hit_rows import hit_values, progress_values, write_csv
 
 if TYPE_CHECKING:
-    from indexer.search import Hit, SearchResult
+    from indexer.searching.search import Hit, SearchResult
 
 __all__ = ["HitFormat", "write_hits"]
 

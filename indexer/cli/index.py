@@ -51,11 +51,11 @@ from indexer.cli.terminal import Terminal, write_json
 from indexer.errors import UsageError
 
 if TYPE_CHECKING:
-    from indexer.embedding import DocumentEmbedder
-    from indexer.index_report import FileOutcome, IndexOptions, IndexReport
-    from indexer.library import Collection
-    from indexer.segments import VectorType
+    from indexer.collections.library import Collection
+    from indexer.indexing.embedding import DocumentEmbedder
+    from indexer.indexing.index_report import FileOutcome, IndexOptions, IndexReport
     from indexer.settings import LoadedSettings, Settings
+    from indexer.storage.segments import VectorType
 
 __all__ = ["EPILOG", "index", "open_target"]
 
@@ -170,7 +170,7 @@ def index(  # noqa: PLR0913 - each argument is a flag of the command
         ),
         lanes=max(1, len(several)),
     )
-    from indexer.discovery import discover
+    from indexer.indexing.discovery import discover
 
     # Bad paths and patterns are refused at this call, before a collection is made for them.
     discover(paths, include=options.include, exclude=options.exclude, home=loaded.settings.home)
@@ -207,7 +207,7 @@ def index(  # noqa: PLR0913 - each argument is a flag of the command
 
 
 def _options(settings: Settings, selection: _Selection, *, lanes: int) -> IndexOptions:
-    from indexer.pipeline import IndexOptions
+    from indexer.indexing.pipeline import IndexOptions
 
     return IndexOptions(
         jobs=settings.jobs,
@@ -232,7 +232,7 @@ def open_target(
     vectors: VectorType | None = None,
 ) -> Iterator[Collection]:
     """Open the collection or make it; a dry run makes a new one where nobody will see it."""
-    from indexer.library import Library
+    from indexer.collections.library import Library
 
     settings = loaded.settings
     library = session.library(loaded)
@@ -286,7 +286,7 @@ def _local_indexing(target: Collection, load: Callable[[], DocumentEmbedder]) ->
     """Return what indexes in processes of this machine."""
 
     def start(display: ProgressDisplay) -> Callable[..., IndexReport]:
-        from indexer.pipeline import index_paths
+        from indexer.indexing.pipeline import index_paths
 
         def load_and_say() -> DocumentEmbedder:
             display.phase(f"Loading {target.config.model}")

@@ -11,8 +11,8 @@ import typer
 from indexer.errors import UsageError
 
 if TYPE_CHECKING:
-    from indexer.embedding import DocumentEmbedder
     from indexer.extraction import ExtractionLimits
+    from indexer.indexing.embedding import DocumentEmbedder
     from indexer.settings import Settings
 
 __all__ = [
@@ -115,7 +115,7 @@ def document_embedder(
 
     def load() -> DocumentEmbedder:
         if len(devices) > 1:
-            from indexer.model_processes import ModelProcesses
+            from indexer.indexing.model_processes import ModelProcesses
 
             return stack.enter_context(
                 ModelProcesses(

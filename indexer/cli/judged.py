@@ -10,7 +10,7 @@ from indexer.errors import UsageError
 from indexer.wording import count_text
 
 if TYPE_CHECKING:
-    from indexer.collection import Collection
+    from indexer.collections.collection import Collection
     from indexer.embedder import ModelInfo
     from indexer.evaluation.judgements import Judgements
 

@@ -6,12 +6,12 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from indexer.discovery import display_path
 from indexer.documents import document_id
 from indexer.errors import UsageError
+from indexer.indexing.discovery import display_path
 
 if TYPE_CHECKING:
-    from indexer.library import Collection
+    from indexer.collections.library import Collection
     from indexer.stores.base import DocumentRecord
 
 __all__ = ["find_document"]
@@ -56,7 +56,7 @@ def _sources(text: str) -> list[str]:
 
 
 def _records(target: Collection, ids: tuple[str, ...]) -> list[DocumentRecord]:
-    from indexer.filters import Where
+    from indexer.searching.filters import Where
 
     return target.store.documents(where=Where(document_ids=ids))
 

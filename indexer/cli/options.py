@@ -36,8 +36,8 @@ def epilog(*commands: str, after: Sequence[str] = ()) -> str:
 def complete_collection(incomplete: str) -> list[str]:
     """Return the names of collections that begin like this, for the shell's completion."""
     from indexer import settings
+    from indexer.collections.library import Library
     from indexer.errors import IndexerError
-    from indexer.library import Library
 
     try:
         names = Library(settings.load().settings.home).names()

@@ -24,7 +24,7 @@ from indexer.cli.terminal import Terminal, one_line
 from indexer.wording import count_text
 
 if TYPE_CHECKING:
-    from indexer.index_report import IndexProgress
+    from indexer.indexing.index_report import IndexProgress
 
 __all__ = ["ProgressDisplay", "progress_display"]
 

@@ -17,9 +17,9 @@ from indexer.cli.terminal import Terminal
 from indexer.errors import UsageError
 
 if TYPE_CHECKING:
+    from indexer.collections.library import Collection
     from indexer.distributed.work import ClusterModel
-    from indexer.index_report import IndexReport
-    from indexer.library import Collection
+    from indexer.indexing.index_report import IndexReport
     from indexer.settings import LoadedSettings, Settings
 
 __all__ = [

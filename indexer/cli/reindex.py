@@ -31,8 +31,8 @@ from indexer.cli.terminal import write_json
 from indexer.errors import UsageError
 
 if TYPE_CHECKING:
-    from indexer.embedding import DocumentEmbedder
-    from indexer.library import Collection
+    from indexer.collections.library import Collection
+    from indexer.indexing.embedding import DocumentEmbedder
     from indexer.reindexing.report import ReindexReport
     from indexer.reindexing.request import ReindexRequest
     from indexer.settings import LoadedSettings

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from indexer.cli.session import Session
-    from indexer.library import Collection
+    from indexer.collections.library import Collection
     from indexer.reindexing.request import ReindexRequest
     from indexer.settings import LoadedSettings
 

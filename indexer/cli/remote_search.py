@@ -10,9 +10,9 @@ from indexer.errors import UsageError
 
 if TYPE_CHECKING:
     from indexer.cli.session import Session
-    from indexer.collection_config import CollectionConfig
+    from indexer.collections.config import CollectionConfig
     from indexer.embedder import Embedder
-    from indexer.results import SearchRequest, SearchResult
+    from indexer.searching.results import SearchRequest, SearchResult
     from indexer.settings import LoadedSettings
 
 __all__ = ["search_remote"]
@@ -26,7 +26,7 @@ def search_remote(session: Session, loaded: LoadedSettings, request: SearchReque
         FingerprintMismatchError: the model here is not that of the collection.
         StorageError: there is no such collection at the address, or nobody answers.
     """
-    from indexer.search import Searcher
+    from indexer.searching.search import Searcher
     from indexer.stores.qdrant.reader import QdrantReader
 
     settings = loaded.settings
@@ -50,8 +50,8 @@ def search_remote(session: Session, loaded: LoadedSettings, request: SearchReque
 
 def _checked_model(config: CollectionConfig, loaded: LoadedSettings) -> str:
     """Return the model to embed the query with, after checking that it is the collection's."""
+    from indexer.collections.model_check import check_model
     from indexer.embedder import list_models, model_info
-    from indexer.model_check import check_model
 
     name = loaded.settings.model if loaded.is_explicit("model") else config.model
     ours = [model for model, _ in list_models() if "/" not in model]

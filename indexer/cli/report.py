@@ -10,7 +10,7 @@ from indexer.cli.terminal import Terminal, one_line
 from indexer.wording import count_text
 
 if TYPE_CHECKING:
-    from indexer.index_report import FileOutcome, IndexReport
+    from indexer.indexing.index_report import FileOutcome, IndexReport
 
 __all__ = ["Problem", "print_problem", "print_report", "report_as_dict"]
 

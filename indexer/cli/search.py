@@ -24,10 +24,10 @@ from indexer.settings import FusionMethod, Mode
 from indexer.wording import stability_text, stop_text
 
 if TYPE_CHECKING:
-    from indexer.collection_searcher import CollectionSearcher
+    from indexer.collections.library import Collection
     from indexer.embedder import Embedder
-    from indexer.library import Collection
-    from indexer.search import SearchRequest, SearchResult
+    from indexer.searching.collection_searcher import CollectionSearcher
+    from indexer.searching.search import SearchRequest, SearchResult
     from indexer.settings import LoadedSettings
 
 __all__ = ["EPILOG", "search"]
@@ -158,8 +158,8 @@ def search(  # noqa: PLR0913 - each argument is a flag of the command
 
     Hits go to stdout, best first; timings and notes go to stderr.
     """
-    from indexer.filters import Where
-    from indexer.search import SearchRequest
+    from indexer.searching.filters import Where
+    from indexer.searching.search import SearchRequest
 
     session = session_of(context)
     session.terminal.quiet = quiet

@@ -14,7 +14,7 @@ from indexer.cli.terminal import Terminal
 if TYPE_CHECKING:
     import typer
 
-    from indexer.library import Collection, Library
+    from indexer.collections.library import Collection, Library
     from indexer.settings import LoadedSettings
 
 __all__ = ["Session", "session_of"]
@@ -40,7 +40,7 @@ class Session:
 
     def library(self, loaded: LoadedSettings) -> Library:
         """Return the collections under the home directory."""
-        from indexer.library import Library
+        from indexer.collections.library import Library
 
         return Library(loaded.settings.home)
 

@@ -14,8 +14,8 @@ from indexer.cli.terminal import Terminal, one_line, printable, write_json
 from indexer.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
+    from indexer.collections.library import Collection
     from indexer.documents import Chunk, Document
-    from indexer.library import Collection
     from indexer.stores.base import DocumentRecord
 
 __all__ = ["EPILOG", "show"]

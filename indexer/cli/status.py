@@ -18,8 +18,8 @@ from indexer.errors import StaleCollectionError
 from indexer.wording import size_text, time_text
 
 if TYPE_CHECKING:
-    from indexer.ledger import LedgerRow
-    from indexer.library import Collection, CollectionSummary
+    from indexer.collections.library import Collection, CollectionSummary
+    from indexer.storage.ledger import LedgerRow
 
 __all__ = ["EPILOG", "status"]
 

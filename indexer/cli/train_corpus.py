@@ -14,7 +14,7 @@ from indexer.wording import count_text
 if TYPE_CHECKING:
     from indexer.adaptation.pair_making import PairReport
     from indexer.cli.session import Session
-    from indexer.collection import Collection
+    from indexer.collections.collection import Collection
     from indexer.embedder import ModelInfo
     from indexer.training import FitReport
 

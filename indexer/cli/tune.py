@@ -17,7 +17,7 @@ from indexer.cli.terminal import write_json
 from indexer.errors import UsageError
 
 if TYPE_CHECKING:
-    from indexer.collection import Collection
+    from indexer.collections.collection import Collection
     from indexer.embedder import Embedder
     from indexer.evaluation.tuning import JudgedLegs, StepOutcome, TuningReport
     from indexer.evaluation.tuning_sets import OnProgress
@@ -237,7 +237,7 @@ def _apply(target: Collection, report: TuningReport) -> None:
 
 
 def _reset(target: Collection, session: Session) -> None:
-    from indexer.search_defaults import SearchDefaults
+    from indexer.collections.search_defaults import SearchDefaults
 
     target.set_search_defaults(SearchDefaults())
     session.terminal.line(f"The collection {target.name!r} is searched by the defaults again.")

@@ -38,8 +38,8 @@ from indexer.cli.terminal import Terminal, one_line
 from indexer.wording import count_text
 
 if TYPE_CHECKING:
-    from indexer.embedding import DocumentEmbedder
-    from indexer.index_report import FileOutcome, IndexProgress, IndexReport
+    from indexer.indexing.embedding import DocumentEmbedder
+    from indexer.indexing.index_report import FileOutcome, IndexProgress, IndexReport
 
 __all__ = ["EPILOG", "watch"]
 
@@ -95,9 +95,9 @@ def watch(  # noqa: PLR0913 - each argument is a flag of the command
     quiet: QuietOption = False,
 ) -> None:
     """Keep a collection in step with files and folders: what changes is indexed as it changes."""
-    from indexer.discovery import discover
-    from indexer.index_report import IndexOptions
-    from indexer.watching import FolderWatch, WatchOptions
+    from indexer.indexing.discovery import discover
+    from indexer.indexing.index_report import IndexOptions
+    from indexer.indexing.watching import FolderWatch, WatchOptions
 
     session = session_of(context)
     session.terminal.quiet = quiet

@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from indexer.archive import check_vectors
+from indexer.collections.fingerprint import Fingerprint
 from indexer.distributed.known import is_known, read_known
 from indexer.distributed.rows import ReadRow, Receipt, read_rows, receipt_table
 from indexer.distributed.shards import SHARD_SUFFIX, ShardDraft, ShardFile, ShardNote
@@ -32,14 +32,14 @@ from indexer.extraction.protocol import (
     pack_result,
 )
 from indexer.extraction.reader import failed_result
-from indexer.fingerprint import Fingerprint
+from indexer.storage.archive import check_vectors
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from indexer.embedding import DocumentEmbedder
+    from indexer.indexing.embedding import DocumentEmbedder
 
 __all__ = ["EmbedFiles"]
 

@@ -22,16 +22,16 @@ from indexer.distributed.work import ClusterModel, Job
 from indexer.documents import text_hash
 from indexer.extraction import ExtractionLimits
 from indexer.extraction.protocol import pack_path
-from indexer.pipeline import IndexOptions, IndexReport, index_paths
+from indexer.indexing.pipeline import IndexOptions, IndexReport, index_paths
 
 if TYPE_CHECKING:
-    from indexer.archive import VectorArchive
-    from indexer.collection import Collection
-    from indexer.embedding import DocumentEmbedder
-    from indexer.index_report import FileOutcome
-    from indexer.memory_plan import MemoryPlan
-    from indexer.planning import WorkItem
-    from indexer.tally import OnOutcome, OnProgress
+    from indexer.collections.collection import Collection
+    from indexer.indexing.embedding import DocumentEmbedder
+    from indexer.indexing.index_report import FileOutcome
+    from indexer.indexing.memory_plan import MemoryPlan
+    from indexer.indexing.planning import WorkItem
+    from indexer.indexing.tally import OnOutcome, OnProgress
+    from indexer.storage.archive import VectorArchive
 
 __all__ = ["RayEngine"]
 

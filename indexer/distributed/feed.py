@@ -24,7 +24,7 @@ from indexer.distributed.work import portions
 from indexer.errors import ExtractionError
 from indexer.extraction import ExtractionRequest
 from indexer.extraction.reader import failed_result
-from indexer.planning import WorkItem
+from indexer.indexing.planning import WorkItem
 
 if TYPE_CHECKING:
     from indexer.extraction import ExtractionResult

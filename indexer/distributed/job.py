@@ -13,7 +13,7 @@ from indexer.distributed.embedding import EmbedFiles
 from indexer.distributed.reading import ReadFiles
 from indexer.distributed.rows import Receipt, receipts
 from indexer.distributed.work import Job, pack_portion
-from indexer.planning import WorkItem
+from indexer.indexing.planning import WorkItem
 
 __all__ = ["Pools", "RayJob", "plan_pools"]
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from indexer.segments import disk_errors
+from indexer.storage.segments import disk_errors
 
 if TYPE_CHECKING:
     import numpy as np

@@ -21,15 +21,15 @@ from indexer.distributed.work import MARK_FILE
 from indexer.errors import StorageError
 from indexer.extraction import ExtractionRequest
 from indexer.extraction.protocol import decode_message, decode_result
-from indexer.planning import WorkItem
-from indexer.segments import disk_errors
+from indexer.indexing.planning import WorkItem
+from indexer.storage.segments import disk_errors
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from indexer.extraction import ExtractionResult
-    from indexer.ledger import Ledger
+    from indexer.storage.ledger import Ledger
 
 __all__ = ["ShardBox"]
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from indexer.embedder import ModelInfo
-    from indexer.embedding import DocumentEmbedder
+    from indexer.indexing.embedding import DocumentEmbedder
 
 __all__ = ["ShardEmbedder"]
 

@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from indexer.errors import StorageError
-from indexer.segments import disk_errors, sync_folder
+from indexer.storage.segments import disk_errors, sync_folder
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from indexer.collections.fingerprint import Fingerprint
 from indexer.extraction import ExtractionLimits, ExtractionRequest
 from indexer.extraction.protocol import pack_path, unpack_path
-from indexer.fingerprint import Fingerprint
 
 if TYPE_CHECKING:
-    from indexer.embedding import DocumentEmbedder
-    from indexer.planning import WorkItem
+    from indexer.indexing.embedding import DocumentEmbedder
+    from indexer.indexing.planning import WorkItem
 
 __all__ = [
     "MARK_FILE",

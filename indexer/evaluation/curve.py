@@ -15,7 +15,7 @@ from indexer.evaluation.metrics import Metric, QueryScores
 from indexer.evaluation.results import Figure
 from indexer.evaluation.significance import mean_intervals, paired_p_value
 from indexer.evaluation.tuning import JudgedLegs, knee
-from indexer.fusion import AUTOMATIC, DenseWeight
+from indexer.searching.fusion import AUTOMATIC, DenseWeight
 
 __all__ = ["CURVE_METRICS", "CurvePoint", "QualityCurve", "Ranking", "quality_curve"]
 

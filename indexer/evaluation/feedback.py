@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.evaluation.dense import nearest
-from indexer.rocchio import moved
+from indexer.searching.rocchio import moved
 
 __all__ = ["FEEDBACK_PASSAGES", "FEEDBACK_WEIGHT", "with_feedback"]
 

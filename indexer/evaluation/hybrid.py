@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from indexer.evaluation.dense import nearest
 from indexer.evaluation.lexical import LexicalIndex
 from indexer.evaluation.passages import Passages
-from indexer.fusion import automatic_weight, deciding_chunks, weighted
-from indexer.results import SearchRequest
+from indexer.searching.fusion import automatic_weight, deciding_chunks, weighted
+from indexer.searching.results import SearchRequest
 from indexer.stores.base import Scored
 
 __all__ = ["Fuse", "LegSearch", "Legs", "fuse_by_default", "fused_rankings"]

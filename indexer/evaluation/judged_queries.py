@@ -16,7 +16,7 @@ from typing import Any
 from indexer.documents import Chunk, text_hash
 from indexer.errors import StorageError, UsageError
 from indexer.evaluation.lines import clean_text, text_lines
-from indexer.segments import disk_errors
+from indexer.storage.segments import disk_errors
 
 __all__ = [
     "QRELS_HEADING",

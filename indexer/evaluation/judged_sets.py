@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from indexer.errors import UsageError
-from indexer.segments import disk_errors, sync_folder
+from indexer.storage.segments import disk_errors, sync_folder
 
 __all__ = ["JudgedSet", "JudgedSets"]
 

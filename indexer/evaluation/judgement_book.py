@@ -32,7 +32,7 @@ from indexer.evaluation.judged_queries import (
     read_queries,
 )
 from indexer.evaluation.judgements import Judgements
-from indexer.segments import disk_errors, sync_folder
+from indexer.storage.segments import disk_errors, sync_folder
 from indexer.stores.base import DocumentRecord
 
 __all__ = ["FOLDER", "QRELS_FILE", "QUERIES_FILE", "JudgementBook"]

@@ -9,7 +9,7 @@ from pathlib import Path
 from indexer.errors import UsageError
 from indexer.evaluation.judged_queries import QRELS_HEADING
 from indexer.evaluation.judgement_book import QRELS_FILE, QUERIES_FILE, JudgementBook
-from indexer.segments import disk_errors
+from indexer.storage.segments import disk_errors
 from indexer.stores.base import VectorStore
 
 __all__ = ["export_set", "judgement_files", "write_files"]

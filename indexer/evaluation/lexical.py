@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from indexer.database import Database
 from indexer.documents import Chunk
 from indexer.evaluation.passages import Passages
+from indexer.storage.database import Database
 from indexer.stores.base import Scored
 from indexer.stores.lexical import score_words, search_words
 from indexer.stores.writing import replace_document

@@ -6,7 +6,7 @@ from indexer.evaluation.feedback import FEEDBACK_PASSAGES, FEEDBACK_WEIGHT
 from indexer.evaluation.latency import SAMPLE
 from indexer.evaluation.plan import EvaluationPlan
 from indexer.evaluation.significance import RESAMPLES
-from indexer.results import SearchRequest
+from indexer.searching.results import SearchRequest
 
 __all__ = ["notes"]
 

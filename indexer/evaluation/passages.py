@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from indexer.chunking import Chunker
 from indexer.documents import Chunk, Document, Section, embedding_text
 from indexer.evaluation.beir import BeirDocument
 from indexer.evaluation.metrics import RANKING_DEPTH
+from indexer.indexing.chunking import Chunker
 
 __all__ = ["Passages", "cut_passages", "whole_passages"]
 

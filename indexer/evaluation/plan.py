@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from indexer.embedder import ModelInfo
 from indexer.errors import UsageError
 from indexer.evaluation.results import Baseline
-from indexer.results import MODES, Mode
+from indexer.searching.results import MODES, Mode
 
 __all__ = ["BASELINES", "DEFAULT_STEPS", "EvaluationPlan", "asks_model", "steps_of_model"]
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from indexer.chunking import Chunker, ChunkingConfig
 from indexer.embedder import Embedder, Pooling, load_baseline
 from indexer.errors import UsageError
 from indexer.evaluation.beir import BeirSet, load_beir
@@ -22,6 +21,7 @@ from indexer.evaluation.results import AVERAGE, EvaluationReport, SetResult, Sts
 from indexer.evaluation.sts import SentencePairs, measure_sts
 from indexer.evaluation.summary import average_matrix, average_runs, set_runs
 from indexer.evaluation.vectors import VectorFiles
+from indexer.indexing.chunking import Chunker, ChunkingConfig
 
 __all__ = ["EvaluationProgress", "Study", "read_sets"]
 

@@ -12,12 +12,12 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.collections.search_defaults import SearchDefaults
 from indexer.errors import UsageError
 from indexer.evaluation.hybrid import Legs, fuse_by_default
 from indexer.evaluation.metrics import QueryScores, score_rankings
 from indexer.evaluation.significance import paired_p_value
-from indexer.fusion import AUTOMATIC, DenseWeight, weighted
-from indexer.search_defaults import SearchDefaults
+from indexer.searching.fusion import AUTOMATIC, DenseWeight, weighted
 from indexer.stores.base import Scored
 
 __all__ = ["CHOICES", "MIN_QUERIES", "JudgedLegs", "StepOutcome", "TuningReport", "knee", "tune"]

@@ -20,12 +20,12 @@ from indexer.evaluation.metrics import RANKING_DEPTH
 from indexer.evaluation.passages import whole_passages
 from indexer.evaluation.study import EvaluationProgress
 from indexer.evaluation.tuning import JudgedLegs
-from indexer.fusion import deciding_chunks
-from indexer.results import SearchRequest
+from indexer.searching.fusion import deciding_chunks
+from indexer.searching.results import SearchRequest
 from indexer.stores.base import Scored, VectorStore
 
 if TYPE_CHECKING:
-    from indexer.collection import Collection
+    from indexer.collections.collection import Collection
     from indexer.embedder import Embedder
     from indexer.evaluation.beir import BeirSet
     from indexer.evaluation.vectors import VectorFiles

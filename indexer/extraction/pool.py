@@ -10,11 +10,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from indexer.chunking import ChunkingConfig
 from indexer.errors import ExtractionError, UsageError
 from indexer.extraction.process import WorkerStartError
 from indexer.extraction.reader import Reader, ReaderClosedError, failed_result
 from indexer.extraction.values import ExtractionLimits, ExtractionRequest, ExtractionResult
+from indexer.indexing.chunking import ChunkingConfig
 
 __all__ = ["ExtractionPool"]
 

@@ -15,7 +15,6 @@ import warnings
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from indexer.chunking import Chunker, ChunkingConfig
 from indexer.documents import Document
 from indexer.errors import ExtractionError, IndexerError
 from indexer.extraction.child_limits import limit_cpu, limit_resources
@@ -31,6 +30,7 @@ from indexer.extraction.protocol import (
     unpack_path,
 )
 from indexer.extraction.reading import FileContent, FileFacts, read_file
+from indexer.indexing.chunking import Chunker, ChunkingConfig
 from indexer.loaders import HEAD_BYTES, LEGACY_SUFFIXES, MEDIA_TYPES, detect, load
 from indexer.loaders.faults import describe
 from indexer.loaders.supervision import supervised

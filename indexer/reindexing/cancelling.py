@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from indexer.generations import sweep
+from indexer.collections.generations import sweep
 from indexer.reindexing.drafts import discard_drafts
 from indexer.reindexing.rebuild_note import RebuildRight, ask_to_cancel, read_note
 
 if TYPE_CHECKING:
-    from indexer.collection import Collection
+    from indexer.collections.collection import Collection
 
 __all__ = ["cancel_rebuild"]
 

@@ -16,10 +16,10 @@ from indexer.reindexing.waiting import Waiting
 from indexer.stores.writing import delete_documents
 
 if TYPE_CHECKING:
-    from indexer.archive import VectorArchive
-    from indexer.database import Database
     from indexer.documents import Chunk, Document
-    from indexer.embedding import EmbeddingWriter
+    from indexer.indexing.embedding import EmbeddingWriter
+    from indexer.storage.archive import VectorArchive
+    from indexer.storage.database import Database
 
 __all__ = ["Content", "ContentCopy"]
 

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
-from indexer.connections import connect, sqlite_errors
+from indexer.storage.connections import connect, sqlite_errors
 
 __all__ = ["LEDGER_COLUMNS", "Changed", "Comparison", "Pending"]
 

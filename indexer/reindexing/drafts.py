@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from indexer.collection_config import ContentSettings, read_settings
+from indexer.collections.config import ContentSettings, read_settings
+from indexer.collections.generation import make_content
+from indexer.collections.generations import next_number, read_generations
 from indexer.errors import FormatVersionError, IndexerError, UsageError
-from indexer.generation import make_content
-from indexer.generations import next_number, read_generations
 from indexer.reindexing.request import IndexWish, StoreName
-from indexer.sealed_json import read_sealed, write_sealed
+from indexer.storage.sealed_json import read_sealed, write_sealed
 
 __all__ = ["DRAFT_NOTE", "Draft", "discard_drafts", "find_draft", "finish_draft", "make_draft"]
 

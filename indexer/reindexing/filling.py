@@ -9,16 +9,16 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from indexer.collection_config import ContentSettings
-from indexer.embedding import EmbeddingWriter
+from indexer.collections.config import ContentSettings
 from indexer.errors import FingerprintMismatchError, StorageError
+from indexer.indexing.embedding import EmbeddingWriter
 from indexer.reindexing.copying import ContentCopy
 
 if TYPE_CHECKING:
+    from indexer.collections.generation import Generation
     from indexer.documents import Chunk, Document
     from indexer.embedder import ModelInfo
-    from indexer.embedding import DocumentEmbedder
-    from indexer.generation import Generation
+    from indexer.indexing.embedding import DocumentEmbedder
     from indexer.reindexing.difference import Pending
     from indexer.reindexing.plan import ReindexPlan
     from indexer.reindexing.progress import Stopwatch
@@ -78,7 +78,7 @@ class Reader:
     @cached_property
     def cut(self) -> Callable[[Document], list[Chunk]]:
         """Cuts a document by the tokens of the model."""
-        from indexer.chunking import Chunker
+        from indexer.indexing.chunking import Chunker
 
         tokenizer_file = self._resolve(self._settings.model).tokenizer_file
         return Chunker(tokenizer_file, self._settings.chunking).chunk

@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from indexer.generations import GenerationRecord
+from indexer.collections.generations import GenerationRecord
 from indexer.reindexing.request import AUTO, IndexWish
-from indexer.segments import disk_errors
+from indexer.storage.segments import disk_errors
 
 if TYPE_CHECKING:
-    from indexer.generation import Generation
+    from indexer.collections.generation import Generation
     from indexer.reindexing.progress import Stopwatch
 
 __all__ = ["build_index", "choose_index"]

@@ -13,7 +13,7 @@ from indexer.stores.index_measurement import measure_index
 from indexer.stores.row_set import RowSet
 
 if TYPE_CHECKING:
-    from indexer.generation import Generation
+    from indexer.collections.generation import Generation
     from indexer.stores.base import VectorStore
 
 __all__ = ["measured"]

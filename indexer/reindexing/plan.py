@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from indexer.collection_config import ContentSettings
+from indexer.collections.config import ContentSettings
 from indexer.embedder import ModelError
 from indexer.errors import UsageError
 from indexer.reindexing.drafts import Draft, find_draft
@@ -18,8 +18,8 @@ from indexer.reindexing.request import IndexWish, ReindexRequest
 from indexer.stores.opening import check_configured
 
 if TYPE_CHECKING:
+    from indexer.collections.generation import Generation
     from indexer.embedder import ModelInfo
-    from indexer.generation import Generation
 
 __all__ = ["ReindexPlan", "make_plan"]
 

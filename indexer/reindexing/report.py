@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from indexer.generations import GenerationRecord
+    from indexer.collections.generations import GenerationRecord
     from indexer.reindexing.plan import ReindexPlan
 
 __all__ = ["Outcome", "ReindexReport"]

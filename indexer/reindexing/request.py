@@ -10,8 +10,8 @@ from indexer.errors import UsageError
 from indexer.stores.index_types import INDEX_TYPES
 
 if TYPE_CHECKING:
-    from indexer.chunking import ChunkingConfig
-    from indexer.segments import VectorType
+    from indexer.indexing.chunking import ChunkingConfig
+    from indexer.storage.segments import VectorType
 
 __all__ = ["AUTO", "STORES", "IndexWish", "ReindexRequest", "StoreName", "store_named"]
 

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
+from indexer.collections.generation import Generation
+from indexer.collections.generations import GenerationRecord, next_number, sweep
 from indexer.embedder import model_info
 from indexer.errors import IndexerError, StorageError
-from indexer.generation import Generation
-from indexer.generations import GenerationRecord, next_number, sweep
 from indexer.reindexing.drafts import discard_drafts, find_draft, finish_draft, make_draft
 from indexer.reindexing.filling import ContentFilling, Reader
 from indexer.reindexing.indexing import build_index, choose_index
@@ -28,9 +28,9 @@ from indexer.reindexing.stopping import StopSign
 from indexer.reindexing.swapping import Swap
 
 if TYPE_CHECKING:
-    from indexer.collection import Collection
+    from indexer.collections.collection import Collection
     from indexer.embedder import ModelInfo
-    from indexer.embedding import DocumentEmbedder
+    from indexer.indexing.embedding import DocumentEmbedder
     from indexer.reindexing.request import ReindexRequest
 
 __all__ = ["plan_reindex", "reindex"]

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from indexer.errors import StorageError
 from indexer.reindexing.request import AUTO
-from indexer.segments import disk_errors
+from indexer.storage.segments import disk_errors
 from indexer.stores.index_types import DEFAULT_INDEX_TYPE, index_type_named
 from indexer.wording import size_text
 
 if TYPE_CHECKING:
-    from indexer.generation import Generation
+    from indexer.collections.generation import Generation
     from indexer.reindexing.plan import ReindexPlan
 
 __all__ = ["check_space", "needed_bytes"]

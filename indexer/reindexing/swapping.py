@@ -11,14 +11,14 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from indexer.canary import probe
+from indexer.collections.canary import probe
+from indexer.collections.generations import GenerationRecord, publish
+from indexer.collections.search_defaults import SearchDefaults, write_search_defaults
 from indexer.errors import CollectionBusyError, StorageError
-from indexer.generations import GenerationRecord, publish
-from indexer.search_defaults import SearchDefaults, write_search_defaults
 
 if TYPE_CHECKING:
-    from indexer.collection import Collection
-    from indexer.generation import Generation
+    from indexer.collections.collection import Collection
+    from indexer.collections.generation import Generation
     from indexer.reindexing.filling import ContentFilling
     from indexer.reindexing.progress import Stopwatch
 

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from indexer.database import Database
 from indexer.documents import Chunk, Document, embedding_text, text_hash
 from indexer.errors import StorageError
 from indexer.reindexing.difference import LEDGER_COLUMNS
+from indexer.storage.database import Database
 from indexer.stores import reading, writing
 
 __all__ = ["Parcel", "delete_ledger_rows", "load", "store", "store_ledger_rows"]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from indexer.filters import Where
+    from indexer.searching.filters import Where
 
 __all__ = ["DocumentRecord", "IndexFault", "Scored", "StoredChunk", "VectorStore"]
 

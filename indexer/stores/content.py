@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from indexer.archive import VectorArchive
-from indexer.database import Database
 from indexer.documents import Chunk, Document
+from indexer.storage.archive import VectorArchive
+from indexer.storage.database import Database
 from indexer.stores import lexical, reading
 from indexer.stores.base import DocumentRecord, StoredChunk
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from indexer.filters import Where
+    from indexer.searching.filters import Where
 
 __all__ = ["ContentStore"]
 

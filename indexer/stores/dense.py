@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from indexer.archive import VectorArchive
-from indexer.database import Database
+from indexer.storage.archive import VectorArchive
+from indexer.storage.database import Database
 from indexer.stores.base import IndexFault
 from indexer.stores.changes import change_count, touched_rows, used_rows
 from indexer.stores.gpu import searched_on_gpu

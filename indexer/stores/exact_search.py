@@ -14,7 +14,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from indexer.archive import VectorArchive
+    from indexer.storage.archive import VectorArchive
     from indexer.stores.row_set import RowSet
 
 __all__ = ["Nearest", "nearby_queries", "nearest_rows", "recall_at"]

@@ -13,10 +13,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from indexer.archive import VectorArchive, check_vectors
-from indexer.database import Database
 from indexer.documents import Chunk, Document
 from indexer.errors import CollectionBusyError, StorageError
+from indexer.storage.archive import VectorArchive, check_vectors
+from indexer.storage.database import Database
 from indexer.stores import lexical, reading, writing
 from indexer.stores.base import IndexFault, Scored, StoredChunk
 from indexer.stores.content import ContentStore
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from indexer.filters import Where
+    from indexer.searching.filters import Where
     from indexer.stores.dense import DenseIndex
     from indexer.stores.index_building import Progress
     from indexer.stores.row_set import RowSet

@@ -21,7 +21,7 @@ from indexer.stores.index_types import INDEX_TYPES, IndexType
 from indexer.stores.row_set import RowSet
 
 if TYPE_CHECKING:
-    from indexer.archive import VectorArchive
+    from indexer.storage.archive import VectorArchive
 
 __all__ = ["BuildStoppedError", "Progress", "build_index", "update_index"]
 

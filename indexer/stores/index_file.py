@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from indexer.errors import StorageError
-from indexer.sealed_json import write_sealed
-from indexer.segments import disk_errors, free_space, sync_folder
+from indexer.storage.sealed_json import write_sealed
+from indexer.storage.segments import disk_errors, free_space, sync_folder
 from indexer.stores.index_stamp import IndexStamp
 
 __all__ = ["FaissObject", "IndexFile", "UnusableIndexError", "WrittenFile", "import_faiss"]

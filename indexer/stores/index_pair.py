@@ -20,7 +20,7 @@ from indexer.stores.index_stamp import IndexStamp
 from indexer.stores.index_types import INDEX_TYPES, IndexType
 
 if TYPE_CHECKING:
-    from indexer.database import Database
+    from indexer.storage.database import Database
     from indexer.stores.row_set import RowSet
 
 __all__ = ["IndexPair"]

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from indexer.sealed_json import read_sealed, sealed_text
+from indexer.storage.sealed_json import read_sealed, sealed_text
 
 if TYPE_CHECKING:
     from indexer.stores.row_set import RowSet

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from math import log
 from typing import Literal
 
-from indexer.stemming import stems
+from indexer.searching.stemming import stems
+from indexer.searching.words import phrase_parts, terms
 from indexer.stores.base import Scored
 from indexer.stores.reading import chunk_count, json_text
-from indexer.words import phrase_parts, terms
 
 __all__ = [
     "CONTEXT_WEIGHT",

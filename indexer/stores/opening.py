@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from indexer.archive import VectorArchive
-from indexer.database import Database
 from indexer.errors import FormatVersionError
+from indexer.storage.archive import VectorArchive
+from indexer.storage.database import Database
 
 if TYPE_CHECKING:
-    from indexer.generations import GenerationRecord, Generations
+    from indexer.collections.generations import GenerationRecord, Generations
     from indexer.stores.base import VectorStore
 
 __all__ = ["announce", "check_configured", "dispose", "open_store", "withdraw"]

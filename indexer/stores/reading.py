@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 
 from indexer.documents import Chunk, Document, Section
-from indexer.filters import Where
+from indexer.searching.filters import Where
 from indexer.stores.base import DocumentRecord, StoredChunk
 
 __all__ = [

@@ -17,7 +17,7 @@ from indexer.stores.row_set import RowSet
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from indexer.archive import VectorArchive
+    from indexer.storage.archive import VectorArchive
 
 __all__ = ["SearchedRows"]
 

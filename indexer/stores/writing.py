@@ -11,9 +11,9 @@ import zlib
 from collections.abc import Sequence
 
 from indexer.documents import Chunk, Document, Section
+from indexer.searching.words import pieces
 from indexer.stores.digests import ChunkValues, content_digest, record_digest
 from indexer.stores.reading import json_text
-from indexer.words import pieces
 
 __all__ = ["delete_documents", "replace_document", "seal_record", "set_modified_at"]
 

@@ -12,17 +12,17 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from indexer.canary import probe
-from indexer.database import Database
+from indexer.collections.canary import probe
+from indexer.collections.generation import Generation
+from indexer.collections.generations import GenerationRecord, next_number, publish, sweep
+from indexer.collections.write_lock import WriteLock
 from indexer.errors import StorageError
-from indexer.generation import Generation
-from indexer.generations import GenerationRecord, next_number, publish, sweep
 from indexer.reindexing.drafts import find_draft
 from indexer.reindexing.rebuild_note import RebuildRight
-from indexer.segments import disk_errors
+from indexer.storage.database import Database
+from indexer.storage.segments import disk_errors
 from indexer.stores.index_file import IndexFile
 from indexer.transfer.copying import link_or_copy
-from indexer.write_lock import WriteLock
 
 __all__ = ["adopt", "adopting", "link_index", "rename_index"]
 

@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from indexer.archive import ArchiveFile, VectorArchive
-from indexer.collection_config import DATABASE_FILE, ContentSettings, write_settings
-from indexer.connections import connect, sqlite_errors, tidy, wal_file
-from indexer.database import Database
-from indexer.segments import disk_errors, sync_folder
+from indexer.collections.config import DATABASE_FILE, ContentSettings, write_settings
+from indexer.storage.archive import ArchiveFile, VectorArchive
+from indexer.storage.connections import connect, sqlite_errors, tidy, wal_file
+from indexer.storage.database import Database
+from indexer.storage.segments import disk_errors, sync_folder
 
 __all__ = ["OnPart", "back_up", "copy_content", "copy_vectors", "link_or_copy", "sync_file"]
 

@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from indexer.connections import connect, sqlite_errors
 from indexer.errors import StorageError
-from indexer.ledger import STATES
-from indexer.seal import break_seal
+from indexer.storage.connections import connect, sqlite_errors
+from indexer.storage.ledger import STATES
+from indexer.storage.seal import break_seal
 
 __all__ = ["read_exchange", "write_exchange"]
 

@@ -17,10 +17,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from indexer.collection_config import DATABASE_FILE, write_settings
+from indexer.collections.config import DATABASE_FILE, write_settings
 from indexer.errors import UsageError
-from indexer.sealed_json import sealed_text
-from indexer.segments import disk_errors, sync_folder
+from indexer.storage.sealed_json import sealed_text
+from indexer.storage.segments import disk_errors, sync_folder
 from indexer.transfer.copying import sync_file
 from indexer.transfer.exchange import write_exchange
 from indexer.transfer.manifest import (
@@ -32,8 +32,8 @@ from indexer.transfer.manifest import (
 )
 
 if TYPE_CHECKING:
-    from indexer.archive import ArchiveFile, VectorArchive
-    from indexer.collection import Collection
+    from indexer.collections.collection import Collection
+    from indexer.storage.archive import ArchiveFile, VectorArchive
 
 __all__ = ["export_collection"]
 

@@ -16,19 +16,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from indexer.canary import probe
-from indexer.collection_config import (
+from indexer.collections.canary import probe
+from indexer.collections.config import (
     DATABASE_FILE,
     ContentSettings,
     Identity,
     read_settings,
     write_identity,
 )
-from indexer.database import Database
+from indexer.collections.generation import Generation, make_content
+from indexer.collections.generations import GenerationRecord, write_first
 from indexer.errors import StorageError
-from indexer.generation import Generation, make_content
-from indexer.generations import GenerationRecord, write_first
-from indexer.segments import disk_errors, sync_folder
+from indexer.storage.database import Database
+from indexer.storage.segments import disk_errors, sync_folder
 from indexer.stores.index_types import DEFAULT_INDEX_TYPE, INDEX_TYPES
 from indexer.stores.reading import load_document
 from indexer.transfer.exchange import read_exchange
@@ -38,7 +38,7 @@ from indexer.verification.content import check_content
 from indexer.verification.findings import Findings
 
 if TYPE_CHECKING:
-    from indexer.library import Library
+    from indexer.collections.library import Library
 
 __all__ = ["ImportReport", "import_collection", "peek"]
 

@@ -13,10 +13,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from indexer.collections.generation_record import GenerationRecord
 from indexer.errors import UsageError
-from indexer.generation_record import GenerationRecord
-from indexer.sealed_json import read_sealed, write_sealed
-from indexer.segments import disk_errors
+from indexer.storage.sealed_json import read_sealed, write_sealed
+from indexer.storage.segments import disk_errors
 
 __all__ = [
     "INDEX_FOLDER",

@@ -14,12 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from indexer.collection_config import DATABASE_FILE, read_settings
-from indexer.database import Database
+from indexer.collections.config import DATABASE_FILE, read_settings
+from indexer.collections.generation_record import GenerationRecord
 from indexer.errors import StorageError, UsageError
-from indexer.generation_record import GenerationRecord
-from indexer.ledger import Ledger
-from indexer.segments import disk_errors, sync_folder
+from indexer.storage.database import Database
+from indexer.storage.ledger import Ledger
+from indexer.storage.segments import disk_errors, sync_folder
 from indexer.stores.index_types import DEFAULT_INDEX_TYPE
 from indexer.transfer.adoption import adopt, adopting, link_index, rename_index
 from indexer.transfer.copying import OnPart, copy_content
@@ -34,7 +34,7 @@ from indexer.transfer.snapshot_list import (
 )
 
 if TYPE_CHECKING:
-    from indexer.collection import Collection
+    from indexer.collections.collection import Collection
 
 __all__ = ["create_snapshot", "delete_snapshot", "restore_snapshot"]
 

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from indexer.errors import StorageError, UsageError
-from indexer.sealed_json import sealed_text
-from indexer.segments import disk_errors
+from indexer.storage.sealed_json import sealed_text
+from indexer.storage.segments import disk_errors
 from indexer.transfer.manifest import MANIFEST_MEMBER, Manifest, Member
 
 __all__ = ["OnBytes", "open_archive", "read_manifest", "unpack"]

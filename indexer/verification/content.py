@@ -11,11 +11,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from indexer.archive import VectorArchive
-from indexer.collection_config import CONFIG_FILE, DATABASE_FILE, SETTINGS_FILE
-from indexer.connections import tidy
-from indexer.database import Database, is_writable
+from indexer.collections.config import CONFIG_FILE, DATABASE_FILE, SETTINGS_FILE
 from indexer.errors import FormatVersionError, IndexerError
+from indexer.storage.archive import VectorArchive
+from indexer.storage.connections import tidy
+from indexer.storage.database import Database, is_writable
 from indexer.verification.database_file import check_bytes, check_log, check_structure, reading
 from indexer.verification.documents import check_documents
 from indexer.verification.files import check_json

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from indexer.connections import connect, sqlite_errors, wal_file
-from indexer.schema import MIGRATIONS
-from indexer.seal import Seal, file_digest, read_seal, seal_path
+from indexer.storage.connections import connect, sqlite_errors, wal_file
+from indexer.storage.schema import MIGRATIONS
+from indexer.storage.seal import Seal, file_digest, read_seal, seal_path
 from indexer.verification.findings import Findings
 from indexer.verification.write_ahead_log import log_damage
 

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from indexer.collection_config import CONFIG_FILE
-from indexer.sealed_json import read_sealed, sealed_text
+from indexer.collections.config import CONFIG_FILE
+from indexer.storage.sealed_json import read_sealed, sealed_text
 from indexer.verification.findings import Findings, Part
 
 __all__ = ["check_json", "contents_of", "note_strays"]

@@ -9,8 +9,8 @@ import json
 import os
 from pathlib import Path
 
-from indexer.sealed_json import sealed_text
-from indexer.segments import disk_errors, sync_folder
+from indexer.storage.sealed_json import sealed_text
+from indexer.storage.segments import disk_errors, sync_folder
 
 __all__ = ["heal"]
 

@@ -12,9 +12,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from indexer.archive import ArchiveFile, DamagedRows, VectorArchive
-from indexer.database import Database
-from indexer.segments import NUMPY_TYPES, Segments, disk_errors, sync_folder
+from indexer.storage.archive import ArchiveFile, DamagedRows, VectorArchive
+from indexer.storage.database import Database
+from indexer.storage.segments import NUMPY_TYPES, Segments, disk_errors, sync_folder
 from indexer.transfer.copying import link_or_copy, sync_file
 from indexer.verification.documents import LOST
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from indexer.collection_config import ContentSettings
+    from indexer.collections.config import ContentSettings
 
 __all__ = ["mend_vectors"]
 

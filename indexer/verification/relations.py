@@ -9,7 +9,7 @@ import re
 import sqlite3
 from pathlib import Path
 
-from indexer.ledger import STATES
+from indexer.storage.ledger import STATES
 from indexer.verification.documents import id_of_source
 from indexer.verification.findings import Findings, Part
 

@@ -11,15 +11,15 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from indexer.collection_config import DATABASE_FILE, read_settings
-from indexer.database import Database
+from indexer.collections.config import DATABASE_FILE, read_settings
+from indexer.collections.generation import Generation, make_content
+from indexer.collections.generation_record import ROOT_CONTENT, GenerationRecord, Generations
+from indexer.collections.generations import forget_previous, read_generations
 from indexer.errors import IndexerError
-from indexer.generation import Generation, make_content
-from indexer.generation_record import ROOT_CONTENT, GenerationRecord, Generations
-from indexer.generations import forget_previous, read_generations
 from indexer.reindexing.drafts import DRAFT_NOTE
-from indexer.seal import break_seal, seal_path
-from indexer.segments import disk_errors
+from indexer.storage.database import Database
+from indexer.storage.seal import break_seal, seal_path
+from indexer.storage.segments import disk_errors
 from indexer.transfer.adoption import adopt, adopting, link_index, rename_index
 from indexer.transfer.copying import link_or_copy
 from indexer.verification.content import OnProgress

@@ -12,8 +12,8 @@ import time
 import zlib
 from collections.abc import Iterable
 
-from indexer.database import Database
-from indexer.ledger import STATES
+from indexer.storage.database import Database
+from indexer.storage.ledger import STATES
 from indexer.stores.digests import content_digest
 from indexer.stores.writing import seal_record
 from indexer.verification.documents import altered_documents, id_of_source

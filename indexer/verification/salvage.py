@@ -14,8 +14,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from indexer.connections import connect
-from indexer.database import Database
+from indexer.storage.connections import connect
+from indexer.storage.database import Database
 
 __all__ = ["salvage"]
 

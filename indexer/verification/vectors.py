@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from indexer.archive import VectorArchive
+from indexer.storage.archive import VectorArchive
 from indexer.verification.findings import Findings
 
 __all__ = ["check_vectors"]

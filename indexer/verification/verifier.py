@@ -13,14 +13,15 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from indexer.canary import probe
-from indexer.collection_config import CONFIG_FILE, read_settings
+from indexer.collections.canary import probe
+from indexer.collections.config import CONFIG_FILE, read_settings
+from indexer.collections.generation import Generation
+from indexer.collections.generation_record import ROOT_CONTENT, GenerationRecord, Generations
+from indexer.collections.generations import POINTER_FILE, read_generations
+from indexer.collections.write_lock import WriteLock
 from indexer.distributed import SHARDS_FOLDER
 from indexer.errors import CollectionBusyError, IndexerError, StoreUnreachableError
 from indexer.evaluation.judgement_book import FOLDER as JUDGEMENTS_FOLDER
-from indexer.generation import Generation
-from indexer.generation_record import ROOT_CONTENT, GenerationRecord, Generations
-from indexer.generations import POINTER_FILE, read_generations
 from indexer.reindexing.drafts import DRAFT_NOTE
 from indexer.stores.index_file import IndexFile
 from indexer.stores.qdrant.place import PLACE_FILE
@@ -28,7 +29,6 @@ from indexer.transfer.snapshot_list import INDEX_FOLDER, SNAPSHOT_FILE, SNAPSHOT
 from indexer.verification.content import OnProgress, check_content
 from indexer.verification.files import check_json, contents_of, note_strays
 from indexer.verification.findings import Findings, Report
-from indexer.write_lock import WriteLock
 
 __all__ = ["WAY_OUT", "verify"]
 

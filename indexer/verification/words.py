@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from indexer.connections import connect, sqlite_errors
+from indexer.storage.connections import connect, sqlite_errors
 from indexer.verification.findings import Findings
 
 __all__ = ["WORDS_DAMAGED", "check_words"]

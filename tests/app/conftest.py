@@ -9,10 +9,10 @@ import pytest
 
 from app.resources import build, services
 from app.services import Services
+from indexer.collections.library import Library
 from indexer.embedder import Embedder, load_embedder
-from indexer.index_report import IndexOptions
-from indexer.library import Library
-from indexer.pipeline import index_paths
+from indexer.indexing.index_report import IndexOptions
+from indexer.indexing.pipeline import index_paths
 from indexer.settings import load
 
 DOCUMENTS = Path(__file__).parents[2] / "data" / "sample" / "documents"

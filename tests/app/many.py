@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from indexer.discovery import FileEntry
+from indexer.collections.library import Library
 from indexer.documents import (
     Chunk,
     Document,
@@ -16,7 +16,7 @@ from indexer.documents import (
     embedding_text,
     text_hash,
 )
-from indexer.library import Library
+from indexer.indexing.discovery import FileEntry
 
 
 def make_large_collection(home: Path, count: int, *, waiting: int = 0) -> None:

@@ -119,7 +119,7 @@ def test_a_damaged_result_is_none(build_services: BuildServices, home: Path, con
 
 
 def test_a_repair_waits_for_nobody_for_ever(build_services: BuildServices, home: Path) -> None:
-    from indexer.write_lock import WriteLock
+    from indexer.collections.write_lock import WriteLock
 
     services = build_services()
     services.collections.retire("default")

@@ -9,7 +9,7 @@ import pytest
 from app import document_list
 from app.document_list import ORDERS, Order, document_page
 from app.uploads import UploadFolder, UploadLimits
-from indexer.filters import Where
+from indexer.searching.filters import Where
 from indexer.stores.base import DocumentRecord
 
 

@@ -21,9 +21,9 @@ from app.file_states import (
 )
 from app.services import Services
 from app.uploads import Upload
+from indexer.collections.write_lock import WriteLock
 from indexer.embedder import Embedder, ModelError
 from indexer.errors import CollectionBusyError, CollectionNotFoundError
-from indexer.write_lock import WriteLock
 from tests.app.conftest import DOCUMENTS, BuildServices
 from tests.app.doubles import GatedEmbedder
 from tests.app.waiting import wait_until

@@ -9,8 +9,8 @@ from app.hits import HitLook, hit_html, hits_as_csv, hits_as_json, move_text
 from app.latency import latency_html, latency_parts, latency_text
 from app.uploads import UploadFolder, UploadLimits
 from indexer.documents import Chunk
-from indexer.refining import Progress
-from indexer.search import Hit, SearchRequest, SearchResult
+from indexer.searching.refining import Progress
+from indexer.searching.search import Hit, SearchRequest, SearchResult
 from indexer.stores.base import DocumentRecord
 
 RESULT = SearchResult(

@@ -11,11 +11,11 @@ from streamlit.testing.v1 import AppTest
 from app import resources
 from app.errors import ReadOnlyError
 from app.services import Services
+from indexer.collections.library import Library
+from indexer.collections.write_lock import WriteLock
 from indexer.embedder import Embedder
-from indexer.index_report import IndexOptions
-from indexer.library import Library
-from indexer.pipeline import index_paths
-from indexer.write_lock import WriteLock
+from indexer.indexing.index_report import IndexOptions
+from indexer.indexing.pipeline import index_paths
 from tests.app.conftest import DOCUMENTS
 from tests.app.doubles import GatedEmbedder
 from tests.app.many import make_large_collection
@@ -280,7 +280,7 @@ from app.pages.collection_dialogs import ask_to_delete, ask_to_rename
 from app.pages.rebuild_dialogs import ask_for_rebuild, ask_for_revert
 from app.resources import services
 from app.versions import previous_version
-from indexer.collection_summary import summarize
+from indexer.collections.summary import summarize
 
 parts = services()
 if "default" in parts.library.names():

@@ -7,8 +7,8 @@ import pytest
 
 from app import open_collections
 from app.open_collections import OpenCollections
+from indexer.collections.library import Library
 from indexer.errors import CollectionBusyError
-from indexer.library import Library
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ from app import local_folder
 from app.local_folder import can_show_folder, show_folder
 from app.originals import Original, original_of, read_original
 from app.uploads import Upload, UploadFolder, UploadLimits
+from indexer.collections.library import Library
 from indexer.embedder import Embedder
 from indexer.errors import ExtractionError, UsageError
-from indexer.index_report import IndexOptions
-from indexer.library import Library
-from indexer.pipeline import index_paths
+from indexer.indexing.index_report import IndexOptions
+from indexer.indexing.pipeline import index_paths
 from indexer.stores.base import DocumentRecord
 
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from app import outcomes
 from app.outcomes import Outcomes
-from indexer.index_report import FileOutcome
-from indexer.ledger import FileState
+from indexer.indexing.index_report import FileOutcome
+from indexer.storage.ledger import FileState
 
 
 def outcome(source: str, state: FileState = "ready") -> FileOutcome:

@@ -17,12 +17,12 @@ from app.evaluations import Subject
 from app.judging import judge, judged_as
 from app.quality import is_current, make_default
 from app.services import Services
+from indexer.collections.library import Library
 from indexer.embedder import Embedder
 from indexer.errors import StaleCollectionError
 from indexer.evaluation import latency, plan
 from indexer.evaluation.judgement_book import JudgementBook
-from indexer.library import Library
-from indexer.search import Hit, SearchRequest
+from indexer.searching.search import Hit, SearchRequest
 from tests.app.pages import QUALITY, charts, page
 from tests.app.waiting import wait_until
 
@@ -87,7 +87,7 @@ def test_what_is_said_of_a_hit_is_kept_per_question_and_passage(ready: Services)
 def _judging_page(question: str) -> None:
     from app.pages.judging import judge_hit
     from app.resources import services
-    from indexer.search import SearchRequest
+    from indexer.searching.search import SearchRequest
 
     parts = services()
     for hit in parts.search("default", SearchRequest(question, top_k=2, steps=0)).hits:

@@ -12,11 +12,11 @@ from app.hits import document_place, hit_html
 from app.latency import latency_text
 from app.query import PAGE_SIZE, Query, ask, is_outdated, more, path_pattern, refine
 from app.services import Services
+from indexer.collections.library import Library
 from indexer.embedder import Embedder, ModelError, ModelInfo, load_embedder, model_info
 from indexer.errors import CollectionNotFoundError, FingerprintMismatchError
-from indexer.index_report import IndexOptions
-from indexer.library import Library
-from indexer.pipeline import index_paths
+from indexer.indexing.index_report import IndexOptions
+from indexer.indexing.pipeline import index_paths
 from tests.app.conftest import DOCUMENTS, FEW, BuildServices
 from tests.app.doubles import GatedEmbedder
 from tests.app.waiting import wait_until

@@ -10,11 +10,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.services import Services
+from indexer.collections.library import Library
 from indexer.embedder import Embedder
 from indexer.errors import ExtractionError
-from indexer.index_report import IndexOptions
-from indexer.library import Library
-from indexer.pipeline import index_paths
+from indexer.indexing.index_report import IndexOptions
+from indexer.indexing.pipeline import index_paths
 from indexer.preview import Previewer, PreviewLimits
 from tests.app.conftest import DOCUMENTS
 from tests.indexer.preview.pdf_making import endless_page

@@ -15,9 +15,9 @@ from app.rebuild_requests import RebuildRequests
 from app.rebuild_texts import done_text, plan_lines, progress_text, reverted_text, share_of_phase
 from app.services import Services
 from app.versions import previous_version
+from indexer.collections.library import Library
 from indexer.embedder import Embedder, ModelError
 from indexer.errors import CollectionBusyError, UsageError
-from indexer.library import Library
 from indexer.reindexing.drafts import find_draft
 from indexer.reindexing.rebuild_note import RebuildRight
 from indexer.reindexing.request import IndexWish, ReindexRequest

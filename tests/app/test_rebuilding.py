@@ -10,11 +10,11 @@ import pytest
 from app import resources
 from app.query import PAGE_SIZE, Query, ask, is_outdated, more
 from app.services import Services
+from indexer.collections.library import Library
+from indexer.collections.rollback import roll_back
 from indexer.embedder import Embedder
-from indexer.library import Library
 from indexer.reindexing.request import ReindexRequest
 from indexer.reindexing.run import reindex
-from indexer.rollback import roll_back
 from tests.app.conftest import FEW
 from tests.app.waiting import wait_until
 

@@ -9,8 +9,8 @@ import pytest
 
 from app import resources
 from app.services import Services
+from indexer.collections.library import Library
 from indexer.embedder import Embedder, ModelError, load_embedder
-from indexer.library import Library
 from tests.app.pages import REFINE, charts, html, page
 
 QUESTION = "how cold does the refrigerator have to be"

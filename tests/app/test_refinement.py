@@ -18,13 +18,13 @@ from app.refinement_charts import (
     words_picture,
 )
 from app.services import Services
+from indexer.collections.library import Library
 from indexer.documents import embedding_text
 from indexer.embedder import Embedder, load_baseline, soft_tokens
 from indexer.errors import UsageError
-from indexer.index_report import IndexOptions
-from indexer.library import Library
-from indexer.pipeline import index_paths
-from indexer.search import SearchRequest
+from indexer.indexing.index_report import IndexOptions
+from indexer.indexing.pipeline import index_paths
+from indexer.searching.search import SearchRequest
 from tests.app.conftest import DOCUMENTS
 
 STEPS = 4

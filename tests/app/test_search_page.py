@@ -13,9 +13,9 @@ from app import resources
 from app.pages.results import Rail
 from app.query import Answer
 from app.services import Services
+from indexer.collections.library import Library
+from indexer.collections.search_defaults import SearchDefaults
 from indexer.embedder import Embedder, ModelError, Refinement, load_embedder
-from indexer.library import Library
-from indexer.search_defaults import SearchDefaults
 from tests.app.conftest import DOCUMENTS
 from tests.app.waiting import wait_until
 

@@ -15,8 +15,8 @@ import pytest
 from app import server
 from app.addresses import is_local
 from app.job_queue import JobQueue
+from indexer.collections.library import Library
 from indexer.errors import UsageError
-from indexer.library import Library
 from tests.app.conftest import DOCUMENTS
 from tests.app.serving import answers, free_port, served
 from tests.app.waiting import wait_until

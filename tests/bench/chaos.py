@@ -26,7 +26,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from indexer.library import Library
+from indexer.collections.library import Library
 
 _NAME = "default"
 _SAMPLE = Path(__file__).parents[2] / "data" / "sample" / "documents"

@@ -21,7 +21,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer import fusion
 from indexer.embedder import DEFAULT_MODEL, load_embedder
 from indexer.evaluation.beir import load_beir
 from indexer.evaluation.hybrid import Fuse, Legs, LegSearch, fuse_by_default, fused_rankings
@@ -29,6 +28,7 @@ from indexer.evaluation.lexical import lexical_index
 from indexer.evaluation.metrics import score_rankings
 from indexer.evaluation.passages import Passages, whole_passages
 from indexer.evaluation.vectors import VectorFiles
+from indexer.searching import fusion
 from indexer.stores.base import Scored
 
 WEIGHTS = np.linspace(0.0, 1.0, 21)

@@ -46,8 +46,8 @@ def batches(count: int, dim: int) -> Iterator[NDArray[np.float32]]:
 
 
 def open_content(folder: Path) -> tuple[Any, Any]:
-    from indexer.archive import VectorArchive
-    from indexer.database import Database
+    from indexer.storage.archive import VectorArchive
+    from indexer.storage.database import Database
 
     database = Database(folder / "collection.db")
     return database, VectorArchive(folder, database)

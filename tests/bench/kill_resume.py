@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from indexer.library import Library
+from indexer.collections.library import Library
 
 _NAME = "default"
 _LEAST_COSINE = 0.999  # a text's vector depends a little on its company in the batch

@@ -26,9 +26,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.archive import VectorArchive
-from indexer.database import Database
 from indexer.documents import Chunk, Document, chunk_id, document_id, embedding_text, text_hash
+from indexer.storage.archive import VectorArchive
+from indexer.storage.database import Database
 from indexer.stores import lexical, writing
 from indexer.stores.qdrant.batches import chunk_batches
 from indexer.stores.qdrant.bm25 import exact_score, query_weights

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from gircse_core import GircseEmbedder
 from indexer.evaluation.beir import BeirSet, load_beir
-from indexer.soft_words import NEAREST, content_words, share_in
+from indexer.searching.soft_words import NEAREST, content_words, share_in
 
 
 def said(embedder: GircseEmbedder, text: str, steps: int) -> list[list[str]]:

@@ -16,9 +16,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from indexer.collections.library import Library
 from indexer.embedder import load_embedder
-from indexer.library import Library
-from indexer.search import SearchRequest
+from indexer.searching.search import SearchRequest
 from indexer.wording import steps_text
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample" / "documents"

@@ -23,9 +23,9 @@ from pathlib import Path
 
 import numpy as np
 
-from indexer.discovery import FileEntry, discover
+from indexer.collections.library import Library
 from indexer.documents import Chunk, Document, Section, chunk_id, document_id, text_hash
-from indexer.library import Library
+from indexer.indexing.discovery import FileEntry, discover
 
 FILES_PER_FOLDER = 200
 BATCH = 2000

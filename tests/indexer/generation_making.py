@@ -15,11 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
-from indexer.canary import probe
-from indexer.chunking import ChunkingConfig
-from indexer.collection import Collection
-from indexer.collection_config import ContentSettings
-from indexer.discovery import FileEntry
+from indexer.collections.canary import probe
+from indexer.collections.collection import Collection
+from indexer.collections.config import ContentSettings
+from indexer.collections.generation import Generation, make_content
+from indexer.collections.generations import GenerationRecord, next_number, publish, sweep
+from indexer.collections.library import Library
 from indexer.documents import (
     Chunk,
     Document,
@@ -29,10 +30,9 @@ from indexer.documents import (
     embedding_text,
     text_hash,
 )
-from indexer.generation import Generation, make_content
-from indexer.generations import GenerationRecord, next_number, publish, sweep
-from indexer.library import Library
-from indexer.search import SearchRequest, SearchResult
+from indexer.indexing.chunking import ChunkingConfig
+from indexer.indexing.discovery import FileEntry
+from indexer.searching.search import SearchRequest, SearchResult
 from tests.indexer.fake_model import FakeEmbedder, FakeModel, vector
 
 DOCUMENTS = 12

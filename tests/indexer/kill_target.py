@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
+from indexer.collections.library import Library
 from indexer.documents import text_hash
-from indexer.index_report import IndexOptions
-from indexer.library import Library
-from indexer.pipeline import index_paths
+from indexer.indexing.index_report import IndexOptions
+from indexer.indexing.pipeline import index_paths
 from tests.indexer.fake_model import FakeEmbedder, FakeModel
 
 SECONDS_PER_TEXT = 0.002

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from indexer.collection import Collection
+from indexer.collections.collection import Collection
 from tests.indexer.generation_making import REQUESTS, QueryEmbedder, check_answer, open_library
 
 

@@ -10,9 +10,9 @@ import sys
 import time
 from pathlib import Path
 
-from indexer.collection import Collection
-from indexer.generations import read_generations, sweep
-from indexer.rollback import roll_back
+from indexer.collections.collection import Collection
+from indexer.collections.generations import read_generations, sweep
+from indexer.collections.rollback import roll_back
 from tests.indexer.generation_making import (
     MAX_EDITION,
     draft_content,

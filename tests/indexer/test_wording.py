@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from indexer.refining import Progress
+from indexer.searching.refining import Progress
 from indexer.wording import (
     count_text,
     duration_text,

@@ -9,8 +9,8 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from indexer.archive import VectorArchive
-from indexer.stemming import count_terms
+from indexer.searching.stemming import count_terms
+from indexer.storage.archive import VectorArchive
 from indexer.stores.base import StoredChunk
 from indexer.stores.qdrant.bm25 import chunk_weights
 from indexer.stores.qdrant.points import chunk_point, document_points

@@ -15,7 +15,7 @@ from indexer.stores.qdrant.state import State, read_state
 if TYPE_CHECKING:
     from qdrant_client import models
 
-    from indexer.filters import Where
+    from indexer.searching.filters import Where
     from indexer.stores.qdrant.connection import Connection
 
 __all__ = ["Catalogue"]

@@ -6,8 +6,8 @@ import random
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from indexer.archive import VectorArchive
-from indexer.database import Database
+from indexer.storage.archive import VectorArchive
+from indexer.storage.database import Database
 from indexer.stores.base import IndexFault
 from indexer.stores.qdrant.layout import DENSE, find_metadata
 from indexer.stores.qdrant.outbox import last_sequence

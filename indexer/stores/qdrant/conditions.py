@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from indexer.errors import InvalidFilterError
-from indexer.filters import Where
+from indexer.searching.filters import Where
 from indexer.stores.qdrant.points import is_point_id
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from indexer.collection_config import CollectionConfig, ContentSettings, Identity
+from indexer.collections.config import CollectionConfig, ContentSettings, Identity
+from indexer.collections.fingerprint import Fingerprint
 from indexer.errors import FormatVersionError, StorageError
-from indexer.fingerprint import Fingerprint
 
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from indexer.stemming import matching
+from indexer.searching.stemming import matching
+from indexer.searching.words import pieces
 from indexer.stores.lexical import phrase_expression
 from indexer.stores.qdrant.retrieval import id_parts, retrieve
-from indexer.words import pieces
 
 if TYPE_CHECKING:
     from indexer.stores.qdrant.connection import Connection

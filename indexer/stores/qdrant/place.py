@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from indexer.collection_config import read_config
+from indexer.collections.config import read_config
 from indexer.errors import IndexerError, StorageError
-from indexer.sealed_json import read_sealed, write_sealed
 from indexer.settings import load
+from indexer.storage.sealed_json import read_sealed, write_sealed
 from indexer.stores.qdrant.connection import Connection
 from indexer.stores.qdrant.layout import drop, switch_alias, withdraw_alias
 from indexer.stores.qdrant.store import QdrantStore
 
 if TYPE_CHECKING:
-    from indexer.archive import VectorArchive
-    from indexer.database import Database
+    from indexer.storage.archive import VectorArchive
+    from indexer.storage.database import Database
     from indexer.stores.qdrant.settings import QdrantSettings
 
 __all__ = [

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from indexer.archive import VectorArchive
-from indexer.database import Database
+from indexer.collections.search_defaults import read_search_defaults
 from indexer.errors import StorageError
-from indexer.search_defaults import read_search_defaults
+from indexer.storage.archive import VectorArchive
+from indexer.storage.database import Database
 from indexer.stores.qdrant.batches import chunk_batches, document_batches
 from indexer.stores.qdrant.layout import About, create, documents_of, find_metadata, read_about
 from indexer.stores.qdrant.outbox import last_sequence, note_push, pending, stamps
@@ -35,7 +35,7 @@ from indexer.stores.reading import chunk_count, known_documents, load_records_of
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient, models
 
-    from indexer.collection_config import CollectionConfig
+    from indexer.collections.config import CollectionConfig
     from indexer.stores.qdrant.connection import Connection
 
 __all__ = ["Progress", "Pusher"]

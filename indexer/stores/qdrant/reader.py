@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NoReturn
 
-from indexer.archive import check_vectors
 from indexer.documents import Chunk, Document
 from indexer.errors import StorageError
-from indexer.filters import Where
+from indexer.searching.filters import Where
+from indexer.storage.archive import check_vectors
 from indexer.stores.base import DocumentRecord, Scored, StoredChunk
 from indexer.stores.qdrant.bm25 import Weighed
 from indexer.stores.qdrant.catalogue import Catalogue
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from indexer.collection_config import CollectionConfig
-    from indexer.search_defaults import SearchDefaults
+    from indexer.collections.config import CollectionConfig
+    from indexer.collections.search_defaults import SearchDefaults
     from indexer.stores.qdrant.settings import QdrantSettings
 
 __all__ = ["QdrantReader"]

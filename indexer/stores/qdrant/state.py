@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from indexer.search_defaults import SearchDefaults
+from indexer.collections.search_defaults import SearchDefaults
 from indexer.stores.qdrant.layout import documents_of
 from indexer.stores.qdrant.points import STATE_ID
 

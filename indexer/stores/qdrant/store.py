@@ -14,10 +14,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from indexer.archive import VectorArchive, check_vectors
-from indexer.database import Database
 from indexer.documents import Chunk, Document
 from indexer.errors import IndexerError
+from indexer.storage.archive import VectorArchive, check_vectors
+from indexer.storage.database import Database
 from indexer.stores import reading, writing
 from indexer.stores.base import IndexFault, Scored, StoredChunk
 from indexer.stores.content import ContentStore
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from indexer.collection_config import CollectionConfig
-    from indexer.filters import Where
+    from indexer.collections.config import CollectionConfig
+    from indexer.searching.filters import Where
     from indexer.stores.qdrant.settings import QdrantSettings
 
 __all__ = ["QdrantStore"]

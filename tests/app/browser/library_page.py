@@ -6,7 +6,7 @@ from pathlib import Path
 
 from playwright.sync_api import FilePayload, Locator, Page, expect
 
-from indexer.library import Library
+from indexer.collections.library import Library
 from tests.app.conftest import DOCUMENTS
 from tests.app.serving import Served
 

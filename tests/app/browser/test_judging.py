@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from indexer.collections.library import Library
 from indexer.embedder import load_embedder
 from indexer.evaluation.judgement_book import JudgementBook
-from indexer.index_report import IndexOptions
-from indexer.library import Library
-from indexer.pipeline import index_paths
+from indexer.indexing.index_report import IndexOptions
+from indexer.indexing.pipeline import index_paths
 from tests.app.browser.test_refining import picture
 from tests.app.browser.test_searching import CONTRAST, NAMELESS
 from tests.app.browser.watching import watch

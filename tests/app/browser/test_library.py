@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from app.file_states import PROBLEM_STATES
-from indexer.library import Library
+from indexer.collections.library import Library
 from tests.app.browser.library_page import (
     DROP,
     LONG_MS,

@@ -11,10 +11,10 @@ import pypdfium2
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from indexer.collections.library import Library
 from indexer.embedder import Embedder
-from indexer.index_report import IndexOptions
-from indexer.library import Library
-from indexer.pipeline import index_paths
+from indexer.indexing.index_report import IndexOptions
+from indexer.indexing.pipeline import index_paths
 from tests.app.browser.test_searching import CONTRAST, NAMELESS
 from tests.app.browser.watching import Watched, watch
 from tests.app.conftest import DOCUMENTS

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from indexer.library import Library
+from indexer.collections.library import Library
 from indexer.reindexing.drafts import find_draft
 from tests.app.browser.library_page import (
     LONG_MS,

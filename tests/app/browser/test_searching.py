@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from indexer.collections.library import Library
 from indexer.embedder import load_embedder
-from indexer.index_report import IndexOptions
-from indexer.library import Library
-from indexer.pipeline import index_paths
+from indexer.indexing.index_report import IndexOptions
+from indexer.indexing.pipeline import index_paths
 from tests.app.browser.watching import watch
 from tests.app.conftest import DOCUMENTS
 from tests.app.serving import Served, served

@@ -12,10 +12,10 @@ import pytest
 
 from indexer.adaptation.mix import PairMix
 from indexer.adaptation.pair_making import make_pairs
+from indexer.collections.library import Collection, Library
 from indexer.errors import FingerprintMismatchError, UsageError
-from indexer.index_report import IndexOptions
-from indexer.library import Collection, Library
-from indexer.pipeline import index_paths
+from indexer.indexing.index_report import IndexOptions
+from indexer.indexing.pipeline import index_paths
 from tests.indexer.fake_model import FakeEmbedder, FakeModel, write_tokenizer
 
 MATERIALS = {

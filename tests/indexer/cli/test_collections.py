@@ -6,9 +6,9 @@ import json
 
 import pytest
 
+from indexer.collections.library import Library
+from indexer.collections.write_lock import WriteLock
 from indexer.documents import document_id
-from indexer.library import Library
-from indexer.write_lock import WriteLock
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from indexer.generations import read_generations, update
-from indexer.library import Collection, Library
-from indexer.search_defaults import SearchDefaults
+from indexer.collections.generations import read_generations, update
+from indexer.collections.library import Collection, Library
+from indexer.collections.search_defaults import SearchDefaults
 from tests.indexer.generation_making import draft_index, renamed, swap
 
 

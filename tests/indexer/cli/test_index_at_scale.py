@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from indexer import embedder
-from indexer.library import Library
+from indexer.collections.library import Library
 
 ROOT = Path(__file__).parents[3]
 GIRCSE = [sys.executable, "-m", "indexer.cli"]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from indexer.collections.library import Library
 from indexer.evaluation.beir import load_beir
 from indexer.evaluation.judgement_book import JudgementBook
-from indexer.library import Library
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from indexer.generations import read_generations
+from indexer.collections.generations import read_generations
 from tests.indexer.cli.conftest import Gircse
 from tests.indexer.stores.qdrant.rest import RestServer, serving
 

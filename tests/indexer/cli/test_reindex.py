@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from indexer.generations import read_generations
+from indexer.collections.generations import read_generations
 from indexer.reindexing.drafts import find_draft
 from indexer.reindexing.rebuild_note import read_note
 from indexer.stores.gpu import gpu_count

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from indexer.cli import app
-from indexer.library import Library
+from indexer.collections.library import Library
 from tests.gircse_core.models import write_encoder
 
 MATERIALS = ["stone", "wood", "rope", "steel", "iron", "brick", "glass", "clay"]

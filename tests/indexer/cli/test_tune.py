@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from indexer.collections.library import Library
 from indexer.evaluation import latency
 from indexer.evaluation.hybrid import fuse_by_default
 from indexer.evaluation.judgements import read_judgements
 from indexer.evaluation.tuning_sets import judged_collection
-from indexer.library import Library
-from indexer.results import SearchRequest
+from indexer.searching.results import SearchRequest
 
 SUBJECTS = [
     "bread", "tap", "lease", "garden", "bicycle", "passport", "boiler", "moth", "violin", "kettle",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from indexer.collection import Collection
+from indexer.collections.collection import Collection
 
 
 def ledger(collection: Collection) -> list[tuple]:

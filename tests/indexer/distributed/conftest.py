@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from indexer.library import Library
+from indexer.collections.library import Library
 from tests.indexer.distributed.in_process import LONG_AGO_NS
 from tests.indexer.fake_model import FakeModel, write_tokenizer
 

@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from indexer.collection import Collection
-from indexer.discovery import FileEntry
+from indexer.collections.collection import Collection
 from indexer.distributed.embedding import EmbedFiles
 from indexer.distributed.reading import ReadFiles
 from indexer.distributed.rows import Receipt, receipts
@@ -19,7 +18,8 @@ from indexer.distributed.work import ClusterModel, Job, pack_portion
 from indexer.documents import document_id
 from indexer.extraction import ExtractionLimits
 from indexer.extraction.protocol import pack_path
-from indexer.planning import WorkItem
+from indexer.indexing.discovery import FileEntry
+from indexer.indexing.planning import WorkItem
 from tests.indexer.fake_model import FakeEmbedder, FakeModel
 
 LONG_AGO_NS = 1_600_000_000 * 10**9

@@ -16,11 +16,11 @@ import numpy as np
 
 from indexer.cli.interrupt import StopOnSignal
 from indexer.cli.terminal import Terminal
+from indexer.collections.library import Library
 from indexer.distributed.cluster import RayCluster
 from indexer.distributed.engine import RayEngine
 from indexer.distributed.work import ClusterModel
-from indexer.index_report import IndexOptions
-from indexer.library import Library
+from indexer.indexing.index_report import IndexOptions
 from tests.indexer.distributed.in_process import tokenizer_of
 from tests.indexer.fake_model import FakeEmbedder, FakeModel
 

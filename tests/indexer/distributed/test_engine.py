@@ -15,8 +15,8 @@ from indexer.distributed.known import read_known
 from indexer.distributed.shards import SHARD_SUFFIX
 from indexer.errors import StorageError
 from indexer.extraction.protocol import unpack_path
-from indexer.index_report import IndexOptions
-from indexer.pipeline import index_paths
+from indexer.indexing.index_report import IndexOptions
+from indexer.indexing.pipeline import index_paths
 from indexer.verification.verifier import verify
 from tests.indexer.distributed.comparing import assert_equal
 from tests.indexer.distributed.in_process import InProcess, cluster_model

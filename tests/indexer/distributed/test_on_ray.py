@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from indexer.collections.library import Library
 from indexer.distributed.cluster import RayCluster
 from indexer.distributed.engine import RayEngine
 from indexer.distributed.listening import exposed_addresses
 from indexer.distributed.shards import SHARD_SUFFIX
-from indexer.index_report import IndexOptions
-from indexer.library import Library
-from indexer.pipeline import index_paths
+from indexer.indexing.index_report import IndexOptions
+from indexer.indexing.pipeline import index_paths
 from tests.indexer.distributed.comparing import assert_equal
 from tests.indexer.distributed.ray_target import DEADLY, deadly_model
 from tests.indexer.fake_model import FakeEmbedder

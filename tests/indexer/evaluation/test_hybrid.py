@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from indexer.chunking import Chunker, ChunkingConfig
+from indexer.collections.library import Library
 from indexer.documents import text_hash
 from indexer.evaluation.beir import load_beir
 from indexer.evaluation.hybrid import LegSearch, fused_rankings
 from indexer.evaluation.lexical import lexical_index
 from indexer.evaluation.passages import cut_passages
-from indexer.library import Library
-from indexer.results import SearchRequest
+from indexer.indexing.chunking import Chunker, ChunkingConfig
+from indexer.searching.results import SearchRequest
 
 STEPS = 2
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from indexer.chunking import Chunker, ChunkingConfig
 from indexer.evaluation import dense
 from indexer.evaluation.beir import BeirDocument
 from indexer.evaluation.dense import nearest
@@ -13,6 +12,7 @@ from indexer.evaluation.feedback import with_feedback
 from indexer.evaluation.lexical import lexical_index
 from indexer.evaluation.maxsim import nearest_by_sentence, split_sentences
 from indexer.evaluation.passages import cut_passages, whole_passages
+from indexer.indexing.chunking import Chunker, ChunkingConfig
 
 DOCUMENTS = [
     BeirDocument("d1", "Bread", "The loaf goes stale in the fridge. Toast it."),

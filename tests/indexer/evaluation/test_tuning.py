@@ -6,10 +6,10 @@ import random
 
 import pytest
 
+from indexer.collections.search_defaults import SearchDefaults
 from indexer.errors import UsageError
 from indexer.evaluation.hybrid import Legs
 from indexer.evaluation.tuning import CHOICES, JudgedLegs, tune
-from indexer.search_defaults import SearchDefaults
 
 SHORT, LONG = 60, 20_000  # bytes: for the automatic weight a sign to trust meaning, and words
 

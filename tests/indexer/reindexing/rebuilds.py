@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from indexer.chunking import ChunkingConfig
+from indexer.collections.generation import Generation
+from indexer.collections.generations import read_generations
+from indexer.collections.library import Collection, Library
 from indexer.documents import embedding_text
-from indexer.generation import Generation
-from indexer.generations import read_generations
-from indexer.index_report import IndexOptions, IndexReport
-from indexer.library import Collection, Library
-from indexer.pipeline import index_paths
+from indexer.indexing.chunking import ChunkingConfig
+from indexer.indexing.index_report import IndexOptions, IndexReport
+from indexer.indexing.pipeline import index_paths
 from indexer.reindexing.report import ReindexReport
 from indexer.reindexing.request import ReindexRequest
 from indexer.reindexing.run import reindex

@@ -11,17 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer.archive import VectorArchive
-from indexer.chunking import Chunker, ChunkingConfig
-from indexer.database import Database
+from indexer.collections.library import Library
 from indexer.documents import Chunk, Document, embedding_text
-from indexer.embedding import EmbeddingWriter
 from indexer.errors import StorageError
-from indexer.index_report import IndexOptions
-from indexer.ledger import Ledger
-from indexer.library import Library
-from indexer.pipeline import index_paths
+from indexer.indexing.chunking import Chunker, ChunkingConfig
+from indexer.indexing.embedding import EmbeddingWriter
+from indexer.indexing.index_report import IndexOptions
+from indexer.indexing.pipeline import index_paths
 from indexer.reindexing.copying import ContentCopy
+from indexer.storage.archive import VectorArchive
+from indexer.storage.database import Database
+from indexer.storage.ledger import Ledger
 from indexer.stores import reading
 from tests.indexer.fake_model import DIM, FakeEmbedder, FakeModel, vector, write_tokenizer
 

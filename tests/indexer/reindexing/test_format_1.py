@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from indexer.collections.generations import read_generations
+from indexer.collections.rollback import roll_back
 from indexer.documents import embedding_text
 from indexer.errors import StorageError
-from indexer.generations import read_generations
 from indexer.reindexing.request import ReindexRequest
 from indexer.reindexing.run import reindex
-from indexer.rollback import roll_back
 from tests.indexer.fake_model import FakeModel, write_tokenizer
 from tests.indexer.generation_making import unpack_format_1
 from tests.indexer.reindexing.rebuilds import SteppedEmbedder, stepped_vector

@@ -6,11 +6,11 @@ import threading
 
 import pytest
 
+from indexer.collections.generations import read_generations
+from indexer.collections.rollback import roll_back
 from indexer.errors import StorageError, UsageError
-from indexer.generations import read_generations
 from indexer.reindexing.request import IndexWish, ReindexRequest
-from indexer.results import SearchRequest
-from indexer.rollback import roll_back
+from indexer.searching.results import SearchRequest
 from indexer.stores.index_types import INDEX_TYPES
 from indexer.verification.verifier import verify
 from tests.indexer.reindexing.rebuilds import Bench, SteppedEmbedder, live

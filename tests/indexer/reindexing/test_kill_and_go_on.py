@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from indexer.generations import read_generations
+from indexer.collections.generations import read_generations
 from indexer.reindexing.rebuild_note import read_note
 from indexer.verification.verifier import verify
 from tests.indexer.reindexing.rebuilds import Bench

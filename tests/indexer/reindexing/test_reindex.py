@@ -10,16 +10,16 @@ import pytest
 from filelock import FileLock
 
 from indexer.cli.reindex_report import note_text
+from indexer.collections.generations import read_generations, rollback
+from indexer.collections.search_defaults import SearchDefaults
 from indexer.documents import embedding_text
 from indexer.errors import CollectionBusyError, CollectionNotFoundError, StorageError, UsageError
-from indexer.generations import read_generations, rollback
 from indexer.reindexing.difference import Pending
 from indexer.reindexing.drafts import find_draft
 from indexer.reindexing.rebuild_note import ask_to_cancel, read_note
 from indexer.reindexing.request import IndexWish, ReindexRequest
 from indexer.reindexing.run import plan_reindex, reindex
-from indexer.results import SearchRequest
-from indexer.search_defaults import SearchDefaults
+from indexer.searching.results import SearchRequest
 from tests.indexer.reindexing.rebuilds import (
     Bench,
     SteppedEmbedder,
@@ -297,8 +297,8 @@ def test_who_is_indexing_is_waited_for(bench: Bench):
             released.wait(30)
             bench_file = bench.files / "late.txt"
             bench_file.write_text("Written while the rebuild was waiting.")
-            from indexer.index_report import IndexOptions
-            from indexer.pipeline import index_paths
+            from indexer.indexing.index_report import IndexOptions
+            from indexer.indexing.pipeline import index_paths
 
             index_paths(
                 collection,

@@ -10,8 +10,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.archive import VectorArchive
-from indexer.database import Database
 from indexer.documents import (
     Chunk,
     Document,
@@ -21,6 +19,8 @@ from indexer.documents import (
     embedding_text,
     text_hash,
 )
+from indexer.storage.archive import VectorArchive
+from indexer.storage.database import Database
 from indexer.stores.base import VectorStore
 from indexer.stores.faiss import FaissStore
 from indexer.stores.index_types import INDEX_TYPES

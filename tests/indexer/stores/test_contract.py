@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from indexer.documents import document_id, embedding_text
-from indexer.filters import Where
+from indexer.searching.filters import Where
 from tests.indexer.stores.content import (
     ALL_STORES,
     DIM,

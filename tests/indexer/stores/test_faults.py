@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from indexer import connections
-from indexer.database import Database
 from indexer.documents import embedding_text
 from indexer.errors import StorageError
+from indexer.storage import connections
+from indexer.storage.database import Database
 from tests.indexer.stores.content import open_store, vector_of
 
 ROOT = Path(__file__).parents[3]

@@ -12,7 +12,7 @@ import faiss
 import numpy as np
 import pytest
 
-from indexer.filters import Where
+from indexer.searching.filters import Where
 from indexer.stores import gpu
 from tests.indexer.stores.content import Opened, open_store, vectors_of
 

@@ -11,7 +11,7 @@ import pytest
 
 from indexer.documents import document_id
 from indexer.errors import UsageError
-from indexer.filters import Where
+from indexer.searching.filters import Where
 from indexer.stores.built_index import BuiltIndex
 from indexer.stores.faiss import FaissStore
 from indexer.stores.index_building import Steps, build_index, update_index

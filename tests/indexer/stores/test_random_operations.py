@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from indexer.documents import Chunk, embedding_text
-from indexer.filters import Where
-from indexer.stemming import stems
-from indexer.words import terms
+from indexer.searching.filters import Where
+from indexer.searching.stemming import stems
+from indexer.searching.words import terms
 from tests.indexer.stores.content import FAISS_STORES, Opened, make_document, open_store, vector_of
 
 WORDS = [

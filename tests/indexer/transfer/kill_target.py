@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from indexer.rollback import roll_back
+from indexer.collections.rollback import roll_back
 from indexer.transfer.exporting import export_collection
 from indexer.transfer.importing import import_collection
 from indexer.transfer.snapshots import create_snapshot, restore_snapshot

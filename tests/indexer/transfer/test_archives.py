@@ -15,11 +15,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from indexer import archive, segments
 from indexer.errors import StorageError, UsageError
-from indexer.filters import Where
-from indexer.sealed_json import sealed_text
-from indexer.search import SearchRequest
+from indexer.searching.filters import Where
+from indexer.searching.search import SearchRequest
+from indexer.storage import archive, segments
+from indexer.storage.sealed_json import sealed_text
 from indexer.transfer import unpacking
 from indexer.transfer.exporting import export_collection
 from indexer.transfer.importing import import_collection, peek

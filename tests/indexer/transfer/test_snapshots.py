@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer import archive, segments
+from indexer.collections.rollback import roll_back
 from indexer.errors import CollectionBusyError, StorageError, UsageError
-from indexer.rollback import roll_back
+from indexer.storage import archive, segments
 from indexer.transfer.snapshot_list import list_snapshots
 from indexer.transfer.snapshots import create_snapshot, delete_snapshot, restore_snapshot
 from indexer.verification.verifier import verify

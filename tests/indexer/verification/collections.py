@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from indexer.index_report import IndexOptions, IndexReport
-from indexer.library import Collection, Library
-from indexer.pipeline import index_paths
+from indexer.collections.library import Collection, Library
+from indexer.indexing.index_report import IndexOptions, IndexReport
+from indexer.indexing.pipeline import index_paths
 from tests.indexer.fake_model import FakeEmbedder, FakeModel, write_tokenizer
 
 NAME = "docs"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from indexer.library import Library
+from indexer.collections.library import Library
 from indexer.transfer.exporting import export_collection
 from indexer.transfer.importing import import_collection
 from indexer.transfer.snapshots import create_snapshot, restore_snapshot

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from indexer.collections.rollback import roll_back
 from indexer.errors import CollectionBusyError, StorageError
-from indexer.rollback import roll_back
 from indexer.transfer.snapshots import create_snapshot, restore_snapshot
 from indexer.verification.repair import Repair, repair
 from indexer.verification.verifier import verify

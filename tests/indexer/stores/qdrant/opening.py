@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from indexer.archive import VectorArchive
-from indexer.database import Database
+from indexer.storage.archive import VectorArchive
+from indexer.storage.database import Database
 from indexer.stores.qdrant.connection import Connection
 from indexer.stores.qdrant.layout import drop
 from indexer.stores.qdrant.reader import QdrantReader

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from indexer.collections.fingerprint import Fingerprint
 from indexer.documents import (
     Chunk,
     Document,
@@ -19,10 +20,9 @@ from indexer.documents import (
     embedding_text,
     text_hash,
 )
-from indexer.filters import Where
-from indexer.fingerprint import Fingerprint
-from indexer.results import SearchRequest
-from indexer.search import Searcher
+from indexer.searching.filters import Where
+from indexer.searching.results import SearchRequest
+from indexer.searching.search import Searcher
 from indexer.stores.base import VectorStore
 from indexer.stores.qdrant.reader import QdrantReader
 from indexer.stores.qdrant.settings import QdrantSettings

@@ -15,7 +15,7 @@ import pytest
 from qdrant_client import models
 
 from indexer.errors import StorageError, StoreUnreachableError
-from indexer.filters import Where
+from indexer.searching.filters import Where
 from indexer.stores.qdrant import batches, connection, pushing
 from indexer.stores.qdrant import store as store_module
 from indexer.stores.qdrant.connection import Connection

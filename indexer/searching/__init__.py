@@ -1,0 +1,1 @@
+"""From a request to hits: query, refinement, the two legs, fusion, excerpts."""
