@@ -41,11 +41,13 @@ class Subject:
 
     Args:
         collection: whose documents, or at least whose model.
+        collection_id: what it is known by whatever it is called.
         judged_by: name of a judged set; empty for what users said of the collection's hits.
         split: which of its judgements.
     """
 
     collection: str
+    collection_id: str
     judged_by: str = ""
     split: str = "test"
 

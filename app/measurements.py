@@ -55,5 +55,5 @@ class MeasurementFolder:
             draft.replace(path)
 
     def _path(self, subject: Subject) -> Path:
-        named = json.dumps([subject.collection, subject.judged_by, subject.split])
+        named = json.dumps([subject.collection_id, subject.judged_by, subject.split])
         return self._folder / f"{hashlib.sha256(named.encode()).hexdigest()[:24]}.json"

@@ -48,7 +48,7 @@ def _page(parts: Services, names: list[str]) -> None:
     sets = {one.name: one for one in parts.sets.all()}
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         collection = choose_collection(names, parts.settings)
-        subject = _choose_subject(collection, sets)
+        subject = _choose_subject(parts, collection, sets)
     show_news()
     if subject.judged_by == _OWN:
         is_ready = show_judgements(parts, collection)
@@ -60,7 +60,7 @@ def _page(parts: Services, names: list[str]) -> None:
     _show_evaluation(parts, subject, is_ready=is_ready)
 
 
-def _choose_subject(collection: str, sets: dict[str, JudgedSet]) -> Subject:
+def _choose_subject(parts: Services, collection: str, sets: dict[str, JudgedSet]) -> Subject:
     def name(option: str) -> str:
         return "Thumbs of this collection" if option == _OWN else f"Set: {option}"
 
@@ -69,13 +69,15 @@ def _choose_subject(collection: str, sets: dict[str, JudgedSet]) -> Subject:
     if st.session_state.get("judged-by", _OWN) not in (_OWN, *sets):
         del st.session_state["judged-by"]  # the set was removed
     chosen = st.selectbox("Judged by", [_OWN, *sets], format_func=name, key="judged-by", width=280)
+    with parts.collections.use(collection) as opened:
+        identity = opened.id
     if chosen == _OWN or chosen not in sets:
-        return Subject(collection)
+        return Subject(collection, identity)
     splits = sets[chosen].splits
     split = splits[0]
     if len(splits) > 1:
         split = st.selectbox("Judgements", splits, key=f"split-{chosen}", width=160)
-    return Subject(collection, chosen, split)
+    return Subject(collection, identity, chosen, split)
 
 
 def _describe(parts: Services, chosen: JudgedSet) -> None:

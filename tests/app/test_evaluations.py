@@ -14,7 +14,7 @@ from indexer.evaluation.study import EvaluationProgress
 from tests.app.waiting import wait_until
 from tests.indexer.evaluation.test_curve import judged, quality_curve
 
-WORK, HOME = Subject("work"), Subject("home")
+WORK, HOME = Subject("work", "id-1"), Subject("home", "id-2")
 
 
 class Gated:
@@ -123,7 +123,9 @@ def test_what_was_found_is_there_when_the_app_starts_again(
     again = Evaluations(gated, MeasurementFolder(tmp_path / "quality"))
     assert again.status(WORK).measured == found
     assert again.status(HOME).measured is None
-    assert again.status(Subject("work", "faq")).measured is None
+    assert again.status(Subject("work", "id-1", "faq")).measured is None
+    assert again.status(Subject("work", "id-3")).measured is None  # another of that name
+    assert again.status(Subject("renamed", "id-1")).measured == found
     (file,) = (tmp_path / "quality").glob("*.json")
     file.write_text(file.read_text()[:-20])
     broken = Evaluations(gated, MeasurementFolder(tmp_path / "quality"))

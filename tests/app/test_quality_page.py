@@ -22,6 +22,8 @@ from indexer.embedder import Embedder
 from indexer.errors import StaleCollectionError
 from indexer.evaluation import latency, plan
 from indexer.evaluation.judgement_book import JudgementBook
+from indexer.reindexing.request import ReindexRequest
+from indexer.reindexing.run import reindex
 from indexer.searching.search import Hit, SearchRequest
 from tests.app.pages import QUALITY, charts, page
 from tests.app.waiting import wait_until
@@ -52,6 +54,11 @@ def ready(filled_home: Path, shared_services: Callable[[], Services]) -> Service
 
 def hits(services: Services, question: str) -> tuple[Hit, ...]:
     return services.search("default", SearchRequest(question, top_k=3, steps=0)).hits
+
+
+def subject(services: Services, judged_by: str = "") -> Subject:
+    with services.collections.use("default") as opened:
+        return Subject("default", opened.id, judged_by)
 
 
 def judge_all(services: Services, questions: tuple[str, ...] = QUESTIONS) -> None:
@@ -154,15 +161,13 @@ def test_judging_feeds_the_plot_and_the_knee_becomes_the_default(ready: Services
     assert "11 judged queries · 11 thumbs up · 11 thumbs down" in test.caption[0].value
     button(test, "Measure").click().run()
     assert not test.exception
-    wait_until(
-        lambda: ready.evaluations.status(Subject("default")).measured is not None, timeout_s=120
-    )
+    wait_until(lambda: ready.evaluations.status(subject(ready)).measured is not None, timeout_s=120)
     test = page(QUALITY)
     assert not test.exception
     first, second = charts(test)
     assert first.startswith("nDCG@10 by meaning and words with 95 % intervals. 0 steps, ")
     assert "The knee is at" in second
-    curve = ready.evaluations.status(Subject("default")).measured.curve
+    curve = ready.evaluations.status(subject(ready)).measured.curve
     assert [point.steps for point in curve.hybrid] == [0, 1, 2, 5]  # 5 is what is in use
     knee = curve.knee("hybrid").steps
     assert knee != 5
@@ -176,20 +181,20 @@ def test_judging_feeds_the_plot_and_the_knee_becomes_the_default(ready: Services
 
 def test_few_judgements_are_said_to_be_few(ready: Services) -> None:
     judge_all(ready, QUESTIONS[:2])
-    test = measured(ready, Subject("default"))
+    test = measured(ready, subject(ready))
     assert not test.exception
     assert "Few judged queries (2)" in test.info[0].value.replace("\\", "")
     assert len(charts(test)) == 2
 
 
 def test_a_measurement_of_a_collection_that_was_rebuilt_is_not_acted_upon(
-    ready: Services,
+    ready: Services, minilm: Embedder
 ) -> None:
     judge_all(ready, QUESTIONS[:2])
-    test = measured(ready, Subject("default"))
-    status = ready.evaluations.status(Subject("default"))
-    ready.delete_collection("default")
-    ready.create_collection("default")
+    test = measured(ready, subject(ready))
+    status = ready.evaluations.status(subject(ready))
+    with Library(ready.library.home).open("default") as collection:
+        assert reindex(collection, ReindexRequest(steps=1), embedder=lambda name: minilm).outcome
     assert not is_current(ready, "default", status.measured)
     with pytest.raises(StaleCollectionError, match="measure it again"):
         make_default(ready, "default", status.measured, steps=0)
@@ -200,8 +205,8 @@ def test_a_measurement_of_a_collection_that_was_rebuilt_is_not_acted_upon(
 
 
 def test_a_failed_measurement_says_why(ready: Services) -> None:
-    ready.evaluations.start(Subject("default"))
-    wait_until(lambda: ready.evaluations.status(Subject("default")).state == "failed")
+    ready.evaluations.start(subject(ready))
+    wait_until(lambda: ready.evaluations.status(subject(ready)).state == "failed")
     test = page(QUALITY)
     assert not test.exception
     assert "No hit has been judged as an answer yet" in test.error[0].value
@@ -253,13 +258,13 @@ def test_a_set_that_is_uploaded_is_measured(ready: Services, corpus: bool) -> No
     assert not test.error
     assert test.selectbox(key="judged-by").value == "faq"
     button(test, "Measure").click().run()
-    subject = Subject("default", "faq", "test")
-    wait_until(lambda: not ready.evaluations.status(subject).is_busy, timeout_s=120)
-    assert ready.evaluations.status(subject).problem == ""
+    faq = subject(ready, "faq")
+    wait_until(lambda: not ready.evaluations.status(faq).is_busy, timeout_s=120)
+    assert ready.evaluations.status(faq).problem == ""
     test.run()
     assert not test.exception
     assert len(charts(test)) == 2
-    figures = ready.evaluations.status(subject).measured.curve.dense[0].figures
+    figures = ready.evaluations.status(faq).measured.curve.dense[0].figures
     if corpus:
         assert figures["ndcg@10"].mean > 0.9  # each document says what is asked for
     button(test, "Remove this set").click().run()

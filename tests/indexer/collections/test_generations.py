@@ -305,8 +305,8 @@ def test_leaving_format_1_may_be_killed_between_any_two_steps(tmp_path, monkeypa
     with library.open("old") as collection:
         texts, identity = old_texts(collection), collection.id
         draft = draft_content(collection, 5)
-        for module in ("collection_config", "generations"):
-            monkeypatch.setattr(f"indexer.{module}.write_sealed", write)
+        for module in ("config", "generations"):
+            monkeypatch.setattr(f"indexer.collections.{module}.write_sealed", write)
         with pytest.raises(KeyboardInterrupt):
             publish(collection.directory, draft)
         monkeypatch.undo()
