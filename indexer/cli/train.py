@@ -247,9 +247,8 @@ def _print_fit(terminal: Terminal, report: FitReport, format: str) -> None:
     if format == "json":
         write_json({**asdict(report), "folder": str(report.folder)})
         return
-    terminal.line(
-        f"Fitted to {count_text(report.texts, 'passage')} and {count_text(report.words, 'word')}."
-    )
+    passages, pieces = count_text(report.texts, "passage"), count_text(report.words, "word piece")
+    terminal.line(f"Fitted to {passages} and {pieces}.")
     terminal.line(f"The model is in {report.folder}.")
 
 

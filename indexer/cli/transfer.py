@@ -22,10 +22,12 @@ __all__ = ["EXPORT_EPILOG", "IMPORT_EPILOG", "export", "import_"]
 EXPORT_EPILOG = epilog(
     "gircse export work work.zip",
     "gircse export work /media/backup/work.zip --force",
+    "gircse export work for-others.zip --no-judgements",
     after=[
         "The file has documents, words, vectors and the ledger as they are at one moment, with a"
-        " manifest of sizes and checksums; searching and indexing may go on meanwhile. Neither the"
-        " files that the collection was made from nor the model are in it.",
+        " manifest of sizes and checksums; searching and indexing may go on meanwhile. Judged"
+        " queries go along, unless told not to. Neither the files that the collection was made"
+        " from nor the model are in it.",
         "Exit codes: 0 written; 1 an error stopped it, and nothing was; 2 wrong usage.",
     ],
 )
@@ -49,6 +51,13 @@ def export(
     force: Annotated[
         bool, typer.Option("--force", help="Replace the file if it is there already.")
     ] = False,
+    judgements: Annotated[
+        bool,
+        typer.Option(
+            "--judgements/--no-judgements",
+            help="Take along the judged hits, with the queries that they were found by.",
+        ),
+    ] = True,
     quiet: QuietOption = False,
     format: FormatOption = "text",
 ) -> None:
@@ -58,7 +67,9 @@ def export(
     session = session_of(context)
     session.terminal.quiet = quiet
     with session.open(name) as target, Stage(session.terminal, f"exporting {name}") as stage:
-        manifest = export_collection(target, file, overwrite=force, on_bytes=stage.tell_bytes)
+        manifest = export_collection(
+            target, file, overwrite=force, judgements=judgements, on_bytes=stage.tell_bytes
+        )
     size = file.stat().st_size
     if format == "json":
         write_json(
@@ -108,6 +119,7 @@ def import_(
                 "chunks": report.chunks,
                 "model": report.model,
                 "index": report.index,
+                "judged_queries": report.judged,
             }
         )
         return
@@ -118,6 +130,9 @@ def _print_import(terminal: Terminal, report: ImportReport) -> None:
     from indexer.embedder import ModelError, model_info
 
     content = _content(report.documents, report.chunks)
+    if report.judged:
+        noun = "query" if report.judged == 1 else "queries"
+        content = f"{content}, {report.judged:,} judged {noun}"
     terminal.line(f"Imported {report.name!r}: {content}.")
     try:
         model_info(report.model)

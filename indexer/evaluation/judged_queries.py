@@ -33,6 +33,10 @@ __all__ = [
 QRELS_HEADING = ("query-id", "corpus-id", "score")
 
 
+_END_OF_TIME = 2**36
+"""Some 2,000 years from the epoch, in seconds: what a calendar can show."""
+
+
 @dataclass(frozen=True, slots=True)
 class JudgedPassage:
     """What was said of one passage, or of a whole document, for one query.
@@ -157,18 +161,23 @@ def _read(file: Path, _inode: int, _changed_ns: int, _size: int) -> tuple[Judged
 
 
 def _from_record(record: Any) -> JudgedQuery:  # noqa: ANN401 - what JSON may hold
-    passages = record["metadata"]["passages"]
     return JudgedQuery(
         id=str(record["_id"]),
         text=clean_text(record["text"]),
-        passages=tuple(
-            JudgedPassage(
-                document=str(one["document"]),
-                source=str(one["source"]),
-                passage=str(one["passage"]),
-                grade=int(one["grade"]),
-                judged_at=float(one["judged_at"]),
-            )
-            for one in passages
-        ),
+        passages=tuple(_passage(one) for one in record["metadata"]["passages"]),
+    )
+
+
+def _passage(record: Any) -> JudgedPassage:  # noqa: ANN401 - what JSON may hold
+    grade, judged_at = int(record["grade"]), float(record["judged_at"])
+    if grade < 0:
+        raise ValueError(f"the grade is {grade}; it must be 0 or more")
+    if not 0 <= judged_at < _END_OF_TIME:
+        raise ValueError(f"judged_at is {judged_at}, which is no time since the epoch")
+    return JudgedPassage(
+        document=str(record["document"]),
+        source=str(record["source"]),
+        passage=str(record["passage"]),
+        grade=grade,
+        judged_at=judged_at,
     )

@@ -122,6 +122,18 @@ class JudgementBook:
                 _put(known, text, said)
         return sum(map(len, judgements.qrels.values()))
 
+    def take_over(self, queries: Iterable[JudgedQuery]) -> None:
+        """Take in judged queries of another book, in place of what was said for the same ones.
+
+        Raises:
+            UsageError: a query is empty.
+            CollectionBusyError, StorageError: as for ``judge``.
+        """
+        with self._writing() as known:
+            for one in queries:
+                text = query_text(one.text)
+                known[query_id(text)] = replace(one, id=query_id(text), text=text)
+
     def forget(self, query: str) -> bool:
         """Take back everything that was said for a query, by its text or id; False if nothing was.
 

@@ -88,7 +88,7 @@ class SearchRequest:
     def __post_init__(self) -> None:
         self._check_subject()
         if self.budget_ms is not None and not 0.0 < self.budget_ms < float("inf"):
-            raise UsageError(f"budget_ms is {self.budget_ms}; it must be above 0")
+            raise UsageError(f"the budget is {self.budget_ms:g} ms; it must be above 0")
         if self.grouping not in ("passage", "document"):
             raise UsageError(f"no grouping {self.grouping!r}; choose passage or document")
         if self.mode not in MODES:

@@ -19,12 +19,15 @@ from typing import TYPE_CHECKING
 
 from indexer.collections.config import DATABASE_FILE, write_settings
 from indexer.errors import UsageError
+from indexer.evaluation.judged_queries import queries_text
+from indexer.evaluation.judgement_book import JudgementBook
 from indexer.storage.sealed_json import sealed_text
 from indexer.storage.segments import disk_errors, sync_folder
 from indexer.transfer.copying import sync_file
 from indexer.transfer.exchange import write_exchange
 from indexer.transfer.manifest import (
     DATABASE_MEMBER,
+    JUDGEMENTS_MEMBER,
     MANIFEST_MEMBER,
     SETTINGS_MEMBER,
     Manifest,
@@ -49,6 +52,7 @@ def export_collection(
     file: Path,
     *,
     overwrite: bool = False,
+    judgements: bool = True,
     on_bytes: OnBytes = lambda what, done: None,
 ) -> Manifest:
     """Write the live generation, as it is at one moment, into an archive; others may go on.
@@ -60,6 +64,7 @@ def export_collection(
         collection: which.
         file: the archive; it appears whole or not at all.
         overwrite: replace a file that is there.
+        judgements: take along which hits were judged, with the queries.
         on_bytes: told how far it is.
 
     Raises:
@@ -73,7 +78,7 @@ def export_collection(
     try:
         draft = scratch / "draft"
         with disk_errors(file, needed=0), _Writer(draft, on_bytes) as writer:
-            manifest = _write(collection, scratch, writer)
+            manifest = _write(collection, scratch, writer, judgements=judgements)
         sync_file(draft)
         with disk_errors(file, needed=0):
             draft.replace(file)
@@ -92,7 +97,8 @@ def _check_target(file: Path, overwrite: bool) -> None:
         raise UsageError(f"{file} is there already; choose another name, or add --force")
 
 
-def _write(collection: Collection, scratch: Path, writer: _Writer) -> Manifest:
+def _write(collection: Collection, scratch: Path, writer: _Writer, *, judgements: bool) -> Manifest:
+    queries = JudgementBook(collection.directory).queries() if judgements else ()
     with collection.using() as live:
         database = scratch / DATABASE_MEMBER
         recorded = write_exchange(live.directory / DATABASE_FILE, database)
@@ -102,6 +108,8 @@ def _write(collection: Collection, scratch: Path, writer: _Writer) -> Manifest:
         # Vectors that were added since are left out: the exported database does not know them.
         for vectors in _files(live.archive, recorded):
             writer.add(f"vectors/{vectors.path.name}", live.archive.content(vectors))
+        if queries:
+            writer.add(JUDGEMENTS_MEMBER, [queries_text(queries).encode("utf-8")], is_text=True)
         totals = live.ledger.totals()
         manifest = Manifest(
             name=collection.name,

@@ -26,13 +26,15 @@ from indexer.collections.config import (
 )
 from indexer.collections.generation import Generation, make_content
 from indexer.collections.generations import GenerationRecord, write_first
-from indexer.errors import StorageError
+from indexer.errors import StorageError, UsageError
+from indexer.evaluation.judged_queries import JudgedQuery, query_text, read_queries
+from indexer.evaluation.judgement_book import JudgementBook
 from indexer.storage.database import Database
 from indexer.storage.segments import disk_errors, sync_folder
 from indexer.stores.index_types import DEFAULT_INDEX_TYPE, INDEX_TYPES
 from indexer.stores.reading import load_document
 from indexer.transfer.exchange import read_exchange
-from indexer.transfer.manifest import DATABASE_MEMBER, Manifest
+from indexer.transfer.manifest import DATABASE_MEMBER, JUDGEMENTS_MEMBER, Manifest
 from indexer.transfer.unpacking import OnBytes, open_archive, read_manifest, unpack
 from indexer.verification.content import check_content
 from indexer.verification.findings import Findings
@@ -44,6 +46,7 @@ __all__ = ["ImportReport", "import_collection", "peek"]
 
 _LONGEST_TEXT = 2**28  # bytes of one document, unpacked
 _VECTORS_PER_READ = 8192
+_LARGEST_JUDGEMENTS = 2**28
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,7 @@ class ImportReport:
         chunks: their passages.
         model: name of the model that its queries need.
         index: type of the index that was built.
+        judged: queries whose hits were judged.
     """
 
     name: str
@@ -63,6 +67,7 @@ class ImportReport:
     chunks: int
     model: str
     index: str
+    judged: int
 
 
 def peek(file: Path) -> Manifest:
@@ -133,6 +138,9 @@ class _Import:
             (unpacked / "vectors").rename(content / "vectors")
             sync_folder(content)
         self._check(content, settings)
+        judged = _judged(unpacked / JUDGEMENTS_MEMBER)
+        if judged:
+            JudgementBook(self._draft).take_over(judged)
         self._publish()
         with disk_errors(unpacked, needed=0):
             for path in unpacked.iterdir():
@@ -144,6 +152,7 @@ class _Import:
             chunks=self._manifest.chunks,
             model=settings.model,
             index=self._record.index,
+            judged=len(judged),
         )
 
     def _check(self, content: Path, settings: ContentSettings) -> None:
@@ -179,6 +188,21 @@ class _Import:
             generation.store.flush()
             probe(generation)
         write_first(self._draft, replace(self._record, made_at=time.time()))
+
+
+def _judged(file: Path) -> tuple[JudgedQuery, ...]:
+    try:
+        with disk_errors(file, needed=0):
+            if file.exists() and file.stat().st_size > _LARGEST_JUDGEMENTS:
+                raise StorageError(f"they are larger than {_LARGEST_JUDGEMENTS:,} bytes")
+        judged = read_queries(file)
+        for one in judged:
+            query_text(one.text)
+    except (StorageError, UsageError) as error:
+        raise StorageError(
+            f"the judgements in the archive make no sense: {error}; nothing was imported"
+        ) from error
+    return judged
 
 
 def _index_type(name: str) -> str:

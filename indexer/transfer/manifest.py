@@ -9,11 +9,20 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["DATABASE_MEMBER", "MANIFEST_MEMBER", "SETTINGS_MEMBER", "Manifest", "Member"]
+__all__ = [
+    "DATABASE_MEMBER",
+    "JUDGEMENTS_MEMBER",
+    "MANIFEST_MEMBER",
+    "SETTINGS_MEMBER",
+    "Manifest",
+    "Member",
+]
 
 MANIFEST_MEMBER = "manifest.json"
 SETTINGS_MEMBER = "settings.json"
 DATABASE_MEMBER = "content.db"
+JUDGEMENTS_MEMBER = "judgements.jsonl"
+"""There only where something was judged, and was to be exported."""
 
 _FORMAT = "gircse-search collection"
 _VERSION = 1
@@ -113,7 +122,7 @@ def _member(values: object) -> Member:
 
 def _check_paths(paths: list[str]) -> None:
     needed = {SETTINGS_MEMBER, DATABASE_MEMBER}
-    vectors = [path for path in paths if path not in needed]
+    vectors = [path for path in paths if path not in {*needed, JUDGEMENTS_MEMBER}]
     expected = [f"vectors/{number:05d}.npy" for number in range(len(vectors))]
     if needed - set(paths) or sorted(vectors) != sorted(expected):
         raise ValueError("it lists other files than an archive has")

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from indexer.errors import StorageError, UsageError
+from indexer.evaluation.judgement_book import JudgementBook
 from indexer.searching.filters import Where
 from indexer.searching.search import SearchRequest
 from indexer.storage import archive, segments
@@ -354,3 +355,54 @@ def test_a_long_import_is_not_taken_for_an_abandoned_one(origin, exported, tmp_p
     import_collection(other.library, exported, on_bytes=look)
     assert len(seen) > 5
     assert min(seen) > 1e9
+
+
+def test_judged_queries_go_along_unless_told_not_to(tmp_path):
+    origin = make_place(tmp_path)
+    with origin.library.open("docs") as collection:
+        record, *_ = collection.store.documents()
+        book = JudgementBook(collection.directory)
+        book.judge("what is said about things", record, None, 1)
+        said = book.queries()
+        export_collection(collection, tmp_path / "all.zip")
+        export_collection(collection, tmp_path / "less.zip", judgements=False)
+    other = origin.elsewhere(tmp_path)
+    assert import_collection(other.library, tmp_path / "all.zip", name="all").judged == 1
+    assert import_collection(other.library, tmp_path / "less.zip", name="less").judged == 0
+    with other.library.open("all") as collection:
+        book = JudgementBook(collection.directory)
+        assert book.queries() == said
+        judgements, missing = book.judgements(collection.store.documents())
+        assert (list(judgements.qrels.values()), missing) == ([{record.id: 1}], 0)
+    with other.library.open("less") as collection:
+        assert JudgementBook(collection.directory).queries() == ()
+    for name in ("all", "less"):
+        assert verify(other.home / "collections" / name).is_sound
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"grade": -1}, "must be 0 or more"),
+        ({"judged_at": float("nan")}, "no time since the epoch"),
+        ({"grade": "many"}, "no judged query"),
+    ],
+)
+def test_judgements_that_make_no_sense_are_refused(tmp_path, change, match):
+    origin = make_place(tmp_path)
+    with origin.library.open("docs") as collection:
+        record, *_ = collection.store.documents()
+        book = JudgementBook(collection.directory)
+        book.judge("things", record, None, 1)
+        queries = json.loads((book.folder / "queries.jsonl").read_text())
+        queries["metadata"]["passages"][0].update(change)
+        export_collection(collection, tmp_path / "docs.zip")
+
+    def change_judgements(name: str, content: bytes) -> bytes:
+        return json.dumps(queries).encode() if name == "judgements.jsonl" else content
+
+    forged = repacked(tmp_path / "docs.zip", tmp_path / "forged.zip", change=change_judgements)
+    with pytest.raises(StorageError, match=match) as caught:
+        import_collection(origin.library, forged, name="forged")
+    assert "nothing was imported" in str(caught.value)
+    assert not (origin.home / "collections" / "forged").exists()
