@@ -1,1 +1,1 @@
-"""The web app: two Streamlit pages over the indexer, served by one process."""
+"""The web app: pages to search, read, refine, measure and keep documents, and its REST API."""

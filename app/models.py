@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
-from app.calibration import Calibration, StepTiming, calibrate
+from app.searching.calibration import Calibration, StepTiming, calibrate
 from indexer.embedder import Embedder, ModelError
 
 __all__ = ["ModelStatus", "Models"]

@@ -7,24 +7,24 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.accounts import Accounts, read_accounts
-from app.addresses import is_local
-from app.checking import Checker
-from app.discarding import discard_rest
-from app.downloads import Downloads
-from app.evaluations import Evaluations
-from app.indexing import IndexingWorker
-from app.job_queue import JobQueue
-from app.measurements import MeasurementFolder
-from app.metrics import Metrics
 from app.models import Models
 from app.open_collections import OpenCollections
-from app.quality import measuring
-from app.rebuild_requests import RebuildRequests
-from app.rebuilding import Rebuilder
+from app.quality.evaluations import Evaluations
+from app.quality.measurements import MeasurementFolder
+from app.quality.measuring import measuring
 from app.services import Services
-from app.upkeep import Upkeep
-from app.uploads import UploadFolder, UploadLimits
+from app.serving.accounts import Accounts, read_accounts
+from app.serving.addresses import is_local
+from app.serving.downloads import Downloads
+from app.serving.metrics import Metrics
+from app.work.checking import Checker
+from app.work.discarding import discard_rest
+from app.work.indexing import IndexingWorker
+from app.work.job_queue import JobQueue
+from app.work.rebuild_requests import RebuildRequests
+from app.work.rebuilding import Rebuilder
+from app.work.upkeep import Upkeep
+from app.work.uploads import UploadFolder, UploadLimits
 from indexer.collections.library import Library
 from indexer.embedder import Embedder, load_embedder
 from indexer.evaluation.judged_sets import JudgedSets

@@ -23,14 +23,14 @@ from typing import Any, NoReturn
 import streamlit as st
 from starlette.middleware import Middleware
 
-from app.accounts import login_files, read_accounts
 from app.api.config import ApiConfig, allowed_hosts, check_reach
 from app.api.routes import api_routes
-from app.downloads import download_route
 from app.errors import log_unexpected
-from app.headers import SafeHeaders
-from app.login_outcome import LoginOutcome
 from app.resources import services
+from app.serving.accounts import login_files, read_accounts
+from app.serving.downloads import download_route
+from app.serving.headers import SafeHeaders
+from app.serving.login_outcome import LoginOutcome
 from indexer.errors import UsageError
 from indexer.settings import load
 

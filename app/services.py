@@ -11,17 +11,17 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.activity import Activity
-from app.downloads import Downloads
 from app.errors import refuse_changes
-from app.evaluations import Evaluations
-from app.indexing import IndexingWorker
-from app.job_queue import Job, JobQueue
-from app.metrics import Metrics
 from app.models import Models
 from app.open_collections import OpenCollections
-from app.upkeep import Upkeep
-from app.uploads import Upload, UploadFolder
+from app.quality.evaluations import Evaluations
+from app.serving.downloads import Downloads
+from app.serving.metrics import Metrics
+from app.work.activity import Activity
+from app.work.indexing import IndexingWorker
+from app.work.job_queue import Job, JobQueue
+from app.work.upkeep import Upkeep
+from app.work.uploads import Upload, UploadFolder
 from indexer.collections.library import Collection, Library
 from indexer.errors import UsageError
 from indexer.evaluation.judged_sets import JudgedSets

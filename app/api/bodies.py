@@ -15,7 +15,7 @@ from starlette.types import Message, Receive
 
 from app.api.errors import ApiError
 from app.api.operations import Asked
-from app.uploads import Upload
+from app.work.uploads import Upload
 
 __all__ = ["limited", "read_form", "read_json", "read_parameters"]
 

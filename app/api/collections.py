@@ -6,11 +6,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from app.activity import Activity
 from app.api.embeddings import check_offered
 from app.api.errors import ApiError
 from app.api.operations import Answer, Asked, NothingAsked, Operation
 from app.services import Services
+from app.work.activity import Activity
 from indexer.collections.summary import CollectionSummary
 from indexer.errors import CollectionNotFoundError
 from indexer.indexing.index_report import Phase

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from app.addresses import is_local
+from app.serving.addresses import is_local
 from indexer.errors import UsageError
 
 __all__ = ["ApiConfig", "allowed_hosts", "check_reach"]

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field, WithJsonSchema
 
 from app.api.operations import Answer, Asked
-from app.uploads import Upload
+from app.work.uploads import Upload
 from indexer.searching.filters import Where
 from indexer.storage.ledger import FileState
 

@@ -19,7 +19,7 @@ from app.api.document_values import (
 )
 from app.api.errors import ApiError
 from app.api.operations import Operation
-from app.document_states import DocumentState, document_state, document_states
+from app.library.document_states import DocumentState, document_state, document_states
 from app.services import Services
 from indexer.documents import document_id
 from indexer.indexing.discovery import display_path

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.config import ApiConfig
 from app.api.errors import ApiError, error_response, translated
-from app.metrics import Metrics
+from app.serving.metrics import Metrics
 
 __all__ = ["ROUTE", "Guard"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 from app.api.operations import Answer, NothingAsked, Operation, Plain
-from app.gauges import gauges
-from app.metrics import CONTENT_TYPE
 from app.services import Services
+from app.serving.gauges import gauges
+from app.serving.metrics import CONTENT_TYPE
 
 __all__ = ["OPERATIONS"]
 

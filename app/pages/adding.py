@@ -9,7 +9,7 @@ import streamlit as st
 from app.pages.refusals import show_refusals
 from app.rendering import markdown_text
 from app.services import Services
-from app.uploads import Upload
+from app.work.uploads import Upload
 from indexer.embedder import ModelError
 from indexer.errors import IndexerError
 from indexer.extraction import ExtractionLimits

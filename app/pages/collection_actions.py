@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from app.library.versions import previous_version
 from app.pages.collection_dialogs import ask_to_delete, ask_to_make, ask_to_rename
 from app.pages.rebuild_dialogs import ask_for_rebuild, ask_for_revert
 from app.services import Services
-from app.versions import previous_version
 from indexer.collections.summary import CollectionSummary
 
 __all__ = ["collection_actions"]

@@ -7,12 +7,11 @@ from datetime import date
 
 import streamlit as st
 
-from app.hits import type_label
 from app.models import ModelStatus
-from app.query import Effort, Query
 from app.rendering import markdown_text, plain
-from app.services import Services
-from app.slider import (
+from app.searching.hits import type_label
+from app.searching.query import Effort, Query
+from app.searching.slider import (
     automatic_text,
     budget_label,
     default_steps,
@@ -20,6 +19,7 @@ from app.slider import (
     slider_label,
     step_range,
 )
+from app.services import Services
 from indexer.embedder import ModelError, ModelInfo
 from indexer.errors import IndexerError
 from indexer.loaders import MEDIA_TYPES

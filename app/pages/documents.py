@@ -9,10 +9,10 @@ from pathlib import Path, PurePath
 
 import streamlit as st
 
-from app.document_list import MOST_SORTED, ORDERS, Order, document_page
-from app.hits import document_place, type_label
+from app.library.document_list import MOST_SORTED, ORDERS, Order, document_page
 from app.pages.reader import show_document
 from app.rendering import markdown_text, visible_line
+from app.searching.hits import document_place, type_label
 from app.services import Services
 from indexer.errors import IndexerError
 from indexer.stores.base import DocumentRecord

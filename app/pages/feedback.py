@@ -7,8 +7,8 @@ from typing import Literal
 
 import streamlit as st
 
-from app.query import Query
 from app.rendering import markdown_text
+from app.searching.query import Query
 from app.services import Services
 from indexer.stores.base import StoredChunk
 

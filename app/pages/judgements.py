@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.downloads import Offer
-from app.quality import export_archive
+from app.quality.measuring import export_archive
 from app.rendering import markdown_text, visible_line
 from app.services import Services
+from app.serving.downloads import Offer
 from indexer.evaluation.judged_queries import JudgedQuery
 from indexer.evaluation.judgement_book import JudgementBook
 from indexer.wording import count_text, time_text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.judging import judge, judged_as
+from app.quality.judging import judge, judged_as
 from app.rendering import markdown_text
 from app.services import Services
 from indexer.errors import IndexerError

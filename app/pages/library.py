@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.checking import CheckState
 from app.pages.adding import add_documents
 from app.pages.chooser import choose_collection
 from app.pages.collection_actions import collection_actions
@@ -15,6 +14,7 @@ from app.pages.upkeep import show_upkeep
 from app.rendering import markdown_text
 from app.resources import services
 from app.services import Services
+from app.work.checking import CheckState
 from indexer.collections.summary import CollectionSummary, summarize
 from indexer.embedder import ModelError
 from indexer.errors import IndexerError

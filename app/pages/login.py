@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from app.accounts import Accounts
-from app.login_outcome import FAILED
 from app.rendering import markdown_text
 from app.resources import accounts
+from app.serving.accounts import Accounts
+from app.serving.login_outcome import FAILED
 
 __all__ = ["require_login", "show_user"]
 

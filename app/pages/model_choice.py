@@ -6,8 +6,8 @@ import streamlit as st
 
 from app.offered_models import offered_models
 from app.rendering import markdown_text
+from app.searching.slider import default_steps, step_range
 from app.services import Services
-from app.slider import default_steps, step_range
 from indexer.embedder import ModelInfo
 
 __all__ = ["model_and_steps"]

@@ -6,11 +6,11 @@ from functools import partial
 
 import streamlit as st
 
-from app.downloads import Offer
-from app.local_folder import can_show_folder, show_folder
-from app.originals import Original, read_original
+from app.reading.local_folder import can_show_folder, show_folder
+from app.reading.originals import Original, read_original
 from app.rendering import markdown_text
 from app.services import Services
+from app.serving.downloads import Offer
 from indexer.errors import UsageError
 
 __all__ = ["original_actions"]

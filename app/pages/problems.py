@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.file_states import Problem, problem_count, problem_paths, problems, problems_text
+from app.library.file_states import Problem, problem_count, problem_paths, problems, problems_text
 from app.rendering import plain
 from app.services import Services
 

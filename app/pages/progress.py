@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from app.activity import Activity, HeldJob, share_done, time_left_s
-from app.file_states import (
+from app.library.file_states import (
     FileLine,
     finished_lines,
     paused_count,
@@ -15,9 +14,10 @@ from app.file_states import (
     unfinished_count,
     unfinished_lines,
 )
-from app.job_queue import Job
 from app.rendering import markdown_text, plain, visible_line
 from app.services import Services
+from app.work.activity import Activity, HeldJob, share_done, time_left_s
+from app.work.job_queue import Job
 from indexer.errors import CollectionNotFoundError
 from indexer.wording import count_text, duration_text
 

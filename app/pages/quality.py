@@ -5,20 +5,20 @@ from __future__ import annotations
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app.evaluations import EvaluationStatus, Measured, Subject
 from app.pages.chooser import choose_collection
 from app.pages.frame import draw_page
 from app.pages.judged_sets import add_judged_set, remove_judged_set
 from app.pages.judgements import show_judgements
 from app.pages.quality_advice import advise, show_news
-from app.quality import is_current
-from app.quality_charts import (
+from app.quality.charts import (
     METRIC_NAMES,
     RANKING_NAMES,
     Against,
     curve_picture,
     figure_text,
 )
+from app.quality.evaluations import EvaluationStatus, Measured, Subject
+from app.quality.measuring import is_current
 from app.rendering import markdown_text
 from app.services import Services
 from indexer.evaluation.curve import QualityCurve, Ranking

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.evaluations import Measured, Subject
-from app.quality import make_default
+from app.quality.evaluations import Measured, Subject
+from app.quality.measuring import make_default
 from app.rendering import markdown_text
+from app.searching.slider import step_range
 from app.services import Services
-from app.slider import step_range
 from indexer.evaluation.curve import Ranking
 from indexer.evaluation.tuning import StepOutcome
 from indexer.searching.fusion import AUTOMATIC

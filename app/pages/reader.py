@@ -7,12 +7,12 @@ from pathlib import PurePath
 
 import streamlit as st
 
-from app.hits import document_place, type_label
-from app.originals import original_of
 from app.pages.original_actions import original_actions
 from app.pages.reader_views import Spans, draw_preview, draw_text
-from app.reader import TEXT, Passage, locate, view_names
+from app.reading.originals import original_of
+from app.reading.reader import TEXT, Passage, locate, view_names
 from app.rendering import markdown_text, plain
+from app.searching.hits import document_place, type_label
 from app.services import Services
 from indexer.documents import Chunk, Document
 from indexer.errors import IndexerError

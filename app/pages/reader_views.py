@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.originals import Original
-from app.previews import preview_html
-from app.reader import Passage, Reach, Window, first_reach, window
+from app.reading.originals import Original
+from app.reading.previews import preview_html
+from app.reading.reader import Passage, Reach, Window, first_reach, window
 from app.rendering import highlighted, markdown_text, plain
 from app.services import Services
 from indexer.errors import ExtractionError

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
+from app.library.rebuild_texts import plan_lines, reverted_text
+from app.library.versions import Version
 from app.pages.model_choice import model_and_steps
 from app.pages.upkeep import NEWS
-from app.rebuild_texts import plan_lines, reverted_text
 from app.rendering import markdown_text
 from app.services import Services
-from app.versions import Version
 from indexer.collections.summary import CollectionSummary
 from indexer.embedder import ModelError
 from indexer.errors import IndexerError

@@ -6,8 +6,16 @@ import streamlit as st
 
 from app.pages.chooser import choose_collection
 from app.pages.frame import draw_page
-from app.refinement import PairStudy, QueryStudy, RankLine, stable_since, study_pair, study_query
-from app.refinement_charts import (
+from app.rendering import markdown_text, plain
+from app.searching.refinement import (
+    PairStudy,
+    QueryStudy,
+    RankLine,
+    stable_since,
+    study_pair,
+    study_query,
+)
+from app.searching.refinement_charts import (
     Picture,
     convergence_picture,
     ranking_picture,
@@ -15,9 +23,8 @@ from app.refinement_charts import (
     time_picture,
     words_picture,
 )
-from app.rendering import markdown_text, plain
+from app.searching.slider import step_range
 from app.services import Services
-from app.slider import step_range
 from indexer.embedder import ModelInfo
 from indexer.searching.soft_words import NEAREST, Readability
 from indexer.wording import count_text, milliseconds_text, steps_text

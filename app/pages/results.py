@@ -9,11 +9,11 @@ from __future__ import annotations
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app.hits import HitLook, hit_html, hits_as_csv, hits_as_json
-from app.latency import latency_html
 from app.pages import feedback
-from app.query import Answer
 from app.rendering import plain
+from app.searching.hits import HitLook, hit_html, hits_as_csv, hits_as_json
+from app.searching.latency import latency_html
+from app.searching.query import Answer
 from app.services import Services
 from indexer.searching.refining import Progress
 from indexer.searching.search import Hit

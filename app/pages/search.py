@@ -14,9 +14,9 @@ from app.pages.controls import remove_filters, search_controls
 from app.pages.judging import judge_hit
 from app.pages.reader import draw_reader
 from app.pages.results import OPEN_KEY, Rail, export_menu, opened_hit
-from app.query import Answer, Query, is_outdated, more, refine
 from app.rendering import markdown_text, plain
 from app.resources import services
+from app.searching.query import Answer, Query, is_outdated, more, refine
 from app.services import Services
 from indexer.embedder import ModelError
 from indexer.errors import IndexerError

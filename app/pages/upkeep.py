@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from app.checking import CheckProgress, CheckState, Health
-from app.rebuild_texts import done_text, progress_text, share_of_phase
-from app.rebuilding import RebuildState
+from app.library.rebuild_texts import done_text, progress_text, share_of_phase
 from app.rendering import markdown_text
 from app.services import Services
+from app.work.checking import CheckProgress, CheckState, Health
+from app.work.rebuilding import RebuildState
 from indexer.embedder import ModelError
 from indexer.errors import CollectionNotFoundError, IndexerError
 from indexer.wording import count_text

@@ -58,8 +58,8 @@ def serve(
         os.environ["GIRCSE_READ_ONLY"] = "true"
     # By name: the app knows the indexer, never the other way round, and only this command runs it.
     server = importlib.import_module("app.server")
-    is_local = importlib.import_module("app.addresses").is_local(address) and not allow_host
-    accounts = importlib.import_module("app.accounts")
+    is_local = importlib.import_module("app.serving.addresses").is_local(address) and not allow_host
+    accounts = importlib.import_module("app.serving.accounts")
     rules = accounts.read_accounts(accounts.login_files(), api_key=settings.api_key)
     if not is_local and rules is None and settings.api_key is not None:
         may = "search" if settings.read_only else "search, add and delete documents"

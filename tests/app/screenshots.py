@@ -23,7 +23,7 @@ from PIL import Image
 from playwright.sync_api import Browser, FilePayload, Page, expect, sync_playwright
 
 from tests.app.browser.conftest import CHROMIUM, FLAGS
-from tests.app.serving import Served, served, wait_for_model
+from tests.app.server_process import Served, served, wait_for_model
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "data" / "sample"

@@ -279,7 +279,7 @@ def dialog(call: str) -> AppTest:
 from app.pages.collection_dialogs import ask_to_delete, ask_to_rename
 from app.pages.rebuild_dialogs import ask_for_rebuild, ask_for_revert
 from app.resources import services
-from app.versions import previous_version
+from app.library.versions import previous_version
 from indexer.collections.summary import summarize
 
 parts = services()

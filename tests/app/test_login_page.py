@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.accounts import Accounts
 from app.pages import login
 from app.services import Services
+from app.serving.accounts import Accounts
 
 pytestmark = pytest.mark.usefixtures("shared_services", "filled_home")
 

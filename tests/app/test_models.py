@@ -7,7 +7,7 @@ import pytest
 
 from app.models import Models
 from indexer.embedder import Embedder, ModelError
-from tests.app.test_calibration import Info, Timed
+from tests.app.searching.test_calibration import Info, Timed
 from tests.app.waiting import wait_until
 
 

@@ -13,9 +13,9 @@ from streamlit.testing.v1 import AppTest
 
 from app import resources
 from app.errors import ReadOnlyError
-from app.evaluations import Subject
-from app.judging import judge, judged_as
-from app.quality import is_current, make_default
+from app.quality.evaluations import Subject
+from app.quality.judging import judge, judged_as
+from app.quality.measuring import is_current, make_default
 from app.services import Services
 from indexer.collections.library import Library
 from indexer.embedder import Embedder

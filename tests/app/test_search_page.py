@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from app import resources
 from app.pages.results import Rail
-from app.query import Answer
+from app.searching.query import Answer
 from app.services import Services
 from indexer.collections.library import Library
 from indexer.collections.search_defaults import SearchDefaults

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from app import server
-from app.addresses import is_local
-from app.job_queue import JobQueue
+from app.serving.addresses import is_local
+from app.work.job_queue import JobQueue
 from indexer.collections.library import Library
 from indexer.errors import UsageError
 from tests.app.conftest import DOCUMENTS
-from tests.app.serving import answers, free_port, served
+from tests.app.server_process import answers, free_port, served
 from tests.app.waiting import wait_until
 
 ROOT = Path(server.__file__).parents[1]

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from tests.app.serving import Served, served, wait_for_model
+from tests.app.server_process import Served, served, wait_for_model
 from tests.app.waiting import wait_until
 from tests.bench.startup import SAMPLE, gircse
 

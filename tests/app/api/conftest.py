@@ -19,7 +19,7 @@ from app.api.config import ApiConfig
 from app.api.openapi import document
 from app.api.routes import OPERATIONS, api_routes
 from app.services import Services
-from tests.app.serving import Served, served
+from tests.app.server_process import Served, served
 from tests.app.waiting import wait_until
 
 DOCUMENT = json.loads(json.dumps(document(OPERATIONS)))

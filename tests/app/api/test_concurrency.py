@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 
 from tests.app.api.conftest import client_of
-from tests.app.serving import Served
+from tests.app.server_process import Served
 from tests.app.waiting import wait_until
 
 CLIENTS = 20

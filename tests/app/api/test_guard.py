@@ -20,7 +20,7 @@ from indexer.embedder import ModelError
 from indexer.errors import CollectionBusyError, FingerprintMismatchError, StorageError, UsageError
 from tests.app.api.conftest import Ask, client_of
 from tests.app.conftest import BuildServices
-from tests.app.serving import Served, free_port, served
+from tests.app.server_process import Served, free_port, served
 
 KEY = "correct-horse-battery-staple"
 ROOT = Path(__file__).parents[3]

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from indexer.cli import app as cli
-from tests.app.serving import Served
+from tests.app.server_process import Served
 
 QUESTION = "electrics die as soon as I bake a pie"
 

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.app.browser.watching import Watched, watch
-from tests.app.serving import Served, served, wait_for_model
+from tests.app.server_process import Served, served, wait_for_model
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = [

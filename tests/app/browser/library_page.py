@@ -8,7 +8,7 @@ from playwright.sync_api import FilePayload, Locator, Page, expect
 
 from indexer.collections.library import Library
 from tests.app.conftest import DOCUMENTS
-from tests.app.serving import Served
+from tests.app.server_process import Served
 
 DROP = """([target, files]) => {
     const data = new DataTransfer()

@@ -17,7 +17,7 @@ from tests.app.browser.test_refining import picture
 from tests.app.browser.test_searching import CONTRAST, NAMELESS
 from tests.app.browser.watching import watch
 from tests.app.conftest import DOCUMENTS, FEW
-from tests.app.serving import Served, served
+from tests.app.server_process import Served, served
 from tests.gircse_core import models
 
 QUESTIONS = ("thaw meat in the refrigerator", "limescale in the cartridge", "which breaker trips")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from app.file_states import PROBLEM_STATES
+from app.library.file_states import PROBLEM_STATES
 from indexer.collections.library import Library
 from tests.app.browser.library_page import (
     DROP,
@@ -29,7 +29,7 @@ from tests.app.browser.library_page import (
 )
 from tests.app.browser.watching import Watched
 from tests.app.conftest import DOCUMENTS
-from tests.app.serving import Served, served
+from tests.app.server_process import Served, served
 from tests.app.waiting import wait_until
 
 TAP = DOCUMENTS / "home" / "dripping-tap.md"

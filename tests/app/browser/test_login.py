@@ -19,7 +19,7 @@ from joserfc.jwk import RSAKey
 from playwright.sync_api import Page, expect
 
 from tests.app.browser.watching import Watched
-from tests.app.serving import Served, served
+from tests.app.server_process import Served, served
 
 KEY = "k" * 32
 CLIENT = "gircse"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from tests.app.serving import answers, free_port
+from tests.app.server_process import answers, free_port
 from tests.app.waiting import wait_until
 
 START = """

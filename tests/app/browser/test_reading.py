@@ -18,7 +18,7 @@ from indexer.indexing.pipeline import index_paths
 from tests.app.browser.test_searching import CONTRAST, NAMELESS
 from tests.app.browser.watching import Watched, watch
 from tests.app.conftest import DOCUMENTS
-from tests.app.serving import Served, served, wait_for_model
+from tests.app.server_process import Served, served, wait_for_model
 from tests.indexer.preview.pdf_making import endless_page
 
 PDF = DOCUMENTS / "kitchen" / "storing-food-safely.pdf"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from playwright.sync_api import Page, expect
 
 from tests.app.browser.library_page import LONG_MS, manage, open_library, search
-from tests.app.serving import Served
+from tests.app.server_process import Served
 
 
 def test_a_collection_is_rebuilt_at_another_step_count_and_returned(

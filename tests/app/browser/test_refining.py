@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.app.browser.test_searching import CONTRAST, NAMELESS
 from tests.app.browser.watching import watch
-from tests.app.serving import Served
+from tests.app.server_process import Served
 
 QUESTION = "how cold does the refrigerator have to be"
 ADDRESS = f"/refine?q={QUESTION.replace(' ', '+')}&watch=6"

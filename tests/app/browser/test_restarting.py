@@ -18,7 +18,7 @@ from tests.app.browser.library_page import (
     payload,
     write_texts,
 )
-from tests.app.serving import served
+from tests.app.server_process import served
 from tests.app.waiting import wait_until
 
 

@@ -17,7 +17,7 @@ from indexer.indexing.index_report import IndexOptions
 from indexer.indexing.pipeline import index_paths
 from tests.app.browser.watching import watch
 from tests.app.conftest import DOCUMENTS
-from tests.app.serving import Served, served
+from tests.app.server_process import Served, served
 
 
 def search(page: Page, text: str) -> None:

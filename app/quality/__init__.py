@@ -1,0 +1,1 @@
+"""Judging hits, and measuring searches by what was judged."""

@@ -1,0 +1,1 @@
+"""What the search and refinement pages ask and show; knows no Streamlit."""

@@ -1,0 +1,1 @@
+"""What the app does in the background: indexing, rebuilding, checking, and keeping uploads."""
