@@ -9,7 +9,7 @@ import html
 import re
 from collections.abc import Sequence
 
-__all__ = ["highlighted", "markdown_text", "paragraphs", "plain", "visible_line"]
+__all__ = ["highlighted", "markdown_text", "plain", "visible_line"]
 
 # C0 and C1 controls without tab and newline, lone surrogates, and the overrides that can make a
 # name read as another one.
@@ -17,7 +17,6 @@ _CONTROLS = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
-_BLANK_LINES = re.compile(r"\n[ \t\n]*\n")
 
 
 def plain(text: str) -> str:
@@ -63,20 +62,3 @@ def highlighted(text: str, spans: Sequence[tuple[int, int]]) -> str:
         place = end
     parts.append(plain(text[place:]))
     return "".join(parts)
-
-
-def paragraphs(text: str, spans: Sequence[tuple[int, int]]) -> str:
-    """Return a passage as HTML paragraphs, split at blank lines, with spans marked.
-
-    Line breaks within a paragraph are kept by the style sheet (``white-space: pre-line``).
-    """
-    bodies: list[str] = []
-    start = 0
-    for gap in [*_BLANK_LINES.finditer(text), None]:
-        end = gap.start() if gap else len(text)
-        inside = [(max(a, start) - start, min(b, end) - start) for a, b in spans if b > start]
-        body = highlighted(text[start:end], inside)
-        if body.strip():
-            bodies.append(f"<p>{body.strip()}</p>")
-        start = gap.end() if gap else end
-    return "".join(bodies)

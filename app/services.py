@@ -14,7 +14,7 @@ from pathlib import Path
 from app.errors import refuse_changes
 from app.models import Models
 from app.open_collections import OpenCollections
-from app.quality.evaluations import Evaluations
+from app.quality.evaluations import Evaluations, Subject
 from app.serving.downloads import Downloads
 from app.serving.metrics import Metrics
 from app.work.activity import Activity
@@ -156,6 +156,15 @@ class Services:
         self.worker.notify()
         return paths
 
+    def measure(self, subject: Subject) -> None:
+        """Have searches be measured in the background, unless that goes on already.
+
+        Raises:
+            ReadOnlyError: the app changes nothing, and keeps nothing.
+        """
+        self._check_writable()
+        self.evaluations.start(subject)
+
     def create_collection(
         self, name: str, *, model: str | None = None, steps: int | None = None
     ) -> None:
@@ -188,7 +197,12 @@ class Services:
         named = text.strip().strip("\"'")
         if not named:
             raise UsageError("No path was given. Type the path of a file or folder first.")
-        path = Path(named).expanduser()
+        try:
+            path = Path(named).expanduser()
+        except RuntimeError as error:  # the home directory of nobody
+            raise UsageError(
+                f"{named} is not to be found: this machine knows no such user."
+            ) from error
         if not path.is_absolute():
             raise UsageError(
                 f"{named} is not an absolute path. Start it with / or with ~ for your home folder."

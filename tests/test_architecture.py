@@ -50,6 +50,12 @@ def test_the_indexer_meets_the_model_in_two_modules_only() -> None:
     assert users == {"indexer/embedder.py", "indexer/training.py"}
 
 
+@pytest.mark.parametrize("package", ["searching", "reading", "library", "quality", "work"])
+def test_what_the_pages_show_is_worked_out_without_streamlit(package: str) -> None:
+    for file in (ROOT / "app" / package).rglob("*.py"):
+        assert "streamlit" not in {name.split(".")[0] for name in _imports(file)}, file
+
+
 def test_heavy_libraries_are_imported_late() -> None:
     """At the top of a module of the indexer they would slow down `gircse --help`."""
     heavy = {"torch", "transformers", "faiss", "streamlit", "qdrant_client", "ray", "pyarrow"}

@@ -33,7 +33,9 @@ class CreateAsked(Asked):
         None, description="One of GET /v1/models; None takes the one of the settings."
     )
     steps: Annotated[int, Field(ge=0, le=MAX_STEPS)] | None = Field(
-        None, description="Refinement steps of its documents; None takes the model's own."
+        None,
+        description="Refinement steps of its documents; None takes those of the settings, or else "
+        "the model's own.",
     )
 
 

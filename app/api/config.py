@@ -43,25 +43,6 @@ class ApiConfig:
                 "must be at least 1"
             )
 
-    @classmethod
-    def at(
-        cls,
-        address: str | None,
-        *,
-        hosts: Sequence[str],
-        api_key: str | None,
-        upload_bytes: int,
-    ) -> ApiConfig:
-        """Return the rules of a server by the address that it listens on.
-
-        Args:
-            address: None stands for all addresses of this machine.
-            hosts: names that are allowed in any case.
-            api_key: what clients have to send.
-            upload_bytes: largest body with files.
-        """
-        return cls(allowed_hosts(address, hosts), api_key, upload_bytes)
-
     def allows_host(self, header: str | None) -> bool:
         """Return whether a request may address the server as its Host header does."""
         if not self.hosts:

@@ -107,7 +107,7 @@ class ModelAnswer(Answer):
 
 
 class ModelList(Answer):
-    """All models that can be asked for: that of the settings, and those of the collections."""
+    """Models that can be asked for: of the settings, of the collections, and known by name."""
 
     object: Literal["list"] = "list"
     data: list[ModelAnswer]

@@ -25,6 +25,7 @@ _PROBLEMS = {
     401: "The API key is missing or another one.",
     403: "The server does not do this for this client, or for nobody.",
     404: "There is no such thing.",
+    408: "The body did not arrive in time.",
     409: "It cannot be done now, or not as things are.",
     413: "The body is too large.",
     415: "The body is of another type.",
@@ -144,7 +145,7 @@ def _responses(operation: Operation) -> Schema:
         responses[str(status)] = {"description": "As the answer says.", "content": content}
     usual = {400, 403, 500} | (set() if operation.is_public else {401})
     if operation.body != "none":
-        usual |= {413, 415}
+        usual |= {408, 413, 415}
     for status in sorted(usual | set(operation.problems)):
         responses[str(status)] = {
             "description": _PROBLEMS[status],

@@ -35,8 +35,8 @@ class SearchAsked(Asked):
     )
     steps: Annotated[int, Field(ge=0, le=MAX_STEPS)] | None = Field(
         None,
-        description="Refinement steps of the query; None takes the collection's own. With "
-        "`budget_ms` or `auto` the most that are taken.",
+        description="Refinement steps of the query; None takes those of the settings, or else the "
+        "collection's own. With `budget_ms` or `auto` the most that are taken.",
     )
     budget_ms: Annotated[float, Field(gt=0, le=_MAX_BUDGET_MS)] | None = Field(
         None,

@@ -1,1 +1,1 @@
-"""What the library page tells of documents and collections, as plain values and words."""
+"""Documents and collections as lists, states and words, for the library page and the API."""

@@ -1,4 +1,4 @@
-"""The choice of a collection, the same on both pages."""
+"""The choice of a collection, the same on every page."""
 
 from __future__ import annotations
 

@@ -12,7 +12,6 @@ from indexer.evaluation.judged_sets import JudgedSet
 __all__ = ["add_judged_set", "remove_judged_set"]
 
 _ROUND = "judged-set-round"
-_CHOSEN = "judged-by"
 
 
 def add_judged_set(parts: Services) -> None:

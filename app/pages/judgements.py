@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 from app.quality.measuring import export_archive
@@ -78,7 +80,7 @@ def _list(
         alt="Judged queries of the collection",
     )
     with st.container(horizontal=True):
-        offer = Offer(f"{collection}-judgements.zip", lambda: export_archive(book))
+        offer = Offer(f"{collection}-judgements.zip", partial(_archive, parts, collection))
         st.link_button(
             "Download as BEIR files",
             parts.downloads.offer(("judgements", collection), offer),
@@ -99,3 +101,9 @@ def _list(
             f"In a terminal: gircse judgements list {collection}, gircse tune {collection}"
         )
     )
+
+
+def _archive(parts: Services, collection: str) -> bytes:
+    """Return what was judged by now; the collection may be gone since the page was drawn."""
+    with parts.collections.use(collection) as opened:
+        return export_archive(JudgementBook(opened.directory))

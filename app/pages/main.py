@@ -1,4 +1,4 @@
-"""The frame around both pages; Streamlit runs this file for every interaction."""
+"""The frame around the pages; Streamlit runs this file for every interaction."""
 
 from __future__ import annotations
 

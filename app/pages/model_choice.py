@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app.offered_models import offered_models
-from app.rendering import markdown_text
+from app.rendering import markdown_text, visible_line
 from app.searching.slider import default_steps, step_range
 from app.services import Services
 from indexer.embedder import ModelInfo
@@ -35,7 +35,7 @@ def model_and_steps(parts: Services, model: str, steps: int | None) -> tuple[Mod
     first = names.index(model) if model in names else 0
     name = names[0]
     if len(names) > 1:
-        name = st.selectbox("Model", names, index=first, format_func=markdown_text)
+        name = st.selectbox("Model", names, index=first, format_func=visible_line)
     else:
         st.caption(f"Model: {markdown_text(name)}")
     info = offered[name]

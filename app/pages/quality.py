@@ -100,17 +100,17 @@ def _show_evaluation(parts: Services, subject: Subject, *, is_ready: bool) -> No
         if status.state == "failed":
             st.error(markdown_text(status.problem), icon=":material/error:")
         label = "Measure" if status.measured is None else "Measure again"
-        if st.button(
+        if not parts.is_read_only and st.button(
             label,
             icon=":material/monitoring:",
             type="primary" if status.measured is None else "secondary",
             disabled=not is_ready,
             help=None if is_ready else "Judge at least one hit as an answer first.",
         ):
-            parts.evaluations.start(subject)
+            parts.measure(subject)
             st.rerun()
     if status.measured is None:
-        if not status.is_busy and is_ready:
+        if not status.is_busy and is_ready and not parts.is_read_only:
             st.caption(
                 "Every judged query is searched at 0 to 20 steps, in the background; you may go on "
                 "searching meanwhile."

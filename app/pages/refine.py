@@ -6,7 +6,7 @@ import streamlit as st
 
 from app.pages.chooser import choose_collection
 from app.pages.frame import draw_page
-from app.rendering import markdown_text, plain
+from app.rendering import markdown_text, plain, visible_line
 from app.searching.refinement import (
     PairStudy,
     QueryStudy,
@@ -183,7 +183,7 @@ def _choose_passage(parts: Services, study: QueryStudy) -> tuple[RankLine | None
         if option == _OWN:
             return "A text of my own"
         line = by_id[option]
-        return f"{line.ranks[-1]}. {line.label}: {line.excerpt[:60]}"
+        return visible_line(f"{line.ranks[-1]}. {line.label}: {line.excerpt[:60]}")
 
     options = [*by_id, _OWN, _NOTHING]
     option = st.selectbox(

@@ -23,7 +23,6 @@ __all__ = [
     "Answer",
     "Effort",
     "Query",
-    "ask",
     "is_outdated",
     "more",
     "path_pattern",
@@ -137,16 +136,6 @@ def refine(services: Services, query: Query) -> Generator[Answer]:
                 notice=notice,
                 state=state,
             )
-
-
-def ask(services: Services, query: Query) -> Answer:
-    """Return the last answer of ``refine``.
-
-    Raises:
-        IndexerError, ModelError: as for ``refine``.
-    """
-    *_, last = refine(services, query)
-    return last
 
 
 def more(services: Services, answer: Answer) -> Answer:

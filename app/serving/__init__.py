@@ -1,1 +1,1 @@
-"""Who may reach the app, what browsers are held to, and what is counted."""
+"""Who may reach the app, what browsers are held to, what they may download, what is counted."""

@@ -151,7 +151,8 @@ class Upkeep:
         return None
 
     def sweep(self) -> None:
-        """Remove the copies of collections that were deleted while the app did not run."""
+        """Remove copies that an earlier run left half written, or of collections deleted since."""
+        self._uploads.sweep_drafts()
         known = [self._identity(name) for name in self._library.names()]
         if None not in known:  # whose copies would that one's be?
             self._uploads.sweep([identity for identity in known if identity is not None])

@@ -93,8 +93,6 @@ class UploadFolder:
             if not mark.is_file():
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 mark.write_text(owner)
-            for leftover in folder.glob(f"{_INCOMING}*"):
-                leftover.unlink(missing_ok=True)
         return folder
 
     def store(
@@ -166,6 +164,12 @@ class UploadFolder:
         if folder is not None:
             with disk_errors(folder, needed=0):
                 shutil.rmtree(folder)
+
+    def sweep_drafts(self) -> None:
+        """Remove what an earlier run of the app left half written; for its start alone."""
+        for draft in self.root.glob(f"*/{_INCOMING}*"):
+            with suppress(OSError):
+                draft.unlink()
 
     def sweep(self, owners: Collection[str]) -> None:
         """Remove the uploads of collections that are gone; those of these ids stay."""

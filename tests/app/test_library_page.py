@@ -108,6 +108,7 @@ def test_a_folder_is_added_by_its_path(home: Path, shared_services: Callable[[],
     [
         ("", "No path was given"),
         ("garden", "not an absolute path"),
+        ("~nobody-of-that-name/notes", "knows no such user"),
         ("/no/such/folder", "does not exist"),
     ],
 )

@@ -19,7 +19,7 @@ from app.quality.measuring import is_current, make_default
 from app.services import Services
 from indexer.collections.library import Library
 from indexer.embedder import Embedder
-from indexer.errors import StaleCollectionError
+from indexer.errors import CollectionNotFoundError, StaleCollectionError
 from indexer.evaluation import latency, plan
 from indexer.evaluation.judgement_book import JudgementBook
 from indexer.reindexing.request import ReindexRequest
@@ -132,6 +132,9 @@ def test_a_read_only_app_has_no_thumbs(
     test = page(QUALITY)
     assert not test.exception
     assert not any("Add a judged set" in one.label for one in test.expander)
+    assert not any(one.label.startswith("Measure") for one in test.button)
+    with pytest.raises(ReadOnlyError):
+        services.measure(subject(services))
 
 
 def test_an_empty_library_says_what_to_do(home: Path) -> None:
@@ -295,6 +298,22 @@ def test_a_folder_is_taken(ready: Services, tmp_path: Path) -> None:
     assert not test.exception
     assert test.selectbox(key="judged-by").value == "mine"
     assert "judges documents of the collection" in " ".join(one.value for one in test.caption)
+
+
+def test_a_download_has_what_is_judged_by_then_and_fails_when_nothing_is_left(
+    ready: Services,
+) -> None:
+    judge_all(ready, QUESTIONS[:1])
+    (link,) = page(QUALITY).get("link_button")
+    offer = ready.downloads.find(link.proto.url.rpartition("/")[2])
+    assert offer is not None
+    judge_all(ready, QUESTIONS[1:2])
+    with zipfile.ZipFile(io.BytesIO(offer.read())) as packed:
+        queries = packed.read("queries.jsonl").decode().splitlines()
+    assert len(queries) == 2
+    ready.delete_collection("default")
+    with pytest.raises(CollectionNotFoundError):
+        offer.read()
 
 
 def test_judgements_are_beir_files_beside_the_collection(ready: Services) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from app.rendering import highlighted, markdown_text, paragraphs, plain, visible_line
+from app.rendering import highlighted, markdown_text, plain, visible_line
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -41,10 +41,10 @@ def parsed(html: str) -> Tags:
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_is_shown_and_does_nothing(text: str) -> None:
-    for html in (plain(text), highlighted(text, [(0, 3), (5, 900)]), paragraphs(text, [(1, 2)])):
+    for html in (plain(text), highlighted(text, [(0, 3), (5, 900)])):
         found = parsed(html)
         assert found.text == text
-        assert set(found.tags) <= {"mark", "p"}
+        assert set(found.tags) <= {"mark"}
 
 
 @given(st.text(), st.lists(st.tuples(st.integers(-2, 40), st.integers(-2, 40))))
@@ -58,13 +58,6 @@ def test_highlighting_never_loses_or_adds_text(text: str, spans: list[tuple[int,
 
 def test_highlights_are_where_they_belong() -> None:
     assert highlighted("a <b> c", [(2, 5), (6, 7)]) == ("a <mark>&lt;b&gt;</mark> <mark>c</mark>")
-
-
-def test_paragraphs_keep_the_highlights_in_their_places() -> None:
-    text = "first line\nsecond\n\n  \nnext one\n\n"
-    assert paragraphs(text, [(6, 10), (24, 28), (29, 30)]) == (
-        "<p>first <mark>line</mark>\nsecond</p><p>ne<mark>xt o</mark>n<mark>e</mark></p>"
-    )
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,14 @@ import pytest
 from app import resources
 from app.searching.hits import document_place, hit_html
 from app.searching.latency import latency_text
-from app.searching.query import PAGE_SIZE, Query, ask, is_outdated, more, path_pattern, refine
+from app.searching.query import PAGE_SIZE, Query, is_outdated, more, path_pattern, refine
 from app.services import Services
 from indexer.collections.library import Library
 from indexer.embedder import Embedder, ModelError, ModelInfo, load_embedder, model_info
 from indexer.errors import CollectionNotFoundError, FingerprintMismatchError
 from indexer.indexing.index_report import IndexOptions
 from indexer.indexing.pipeline import index_paths
+from tests.app.asking import ask
 from tests.app.conftest import DOCUMENTS, FEW, BuildServices
 from tests.app.doubles import GatedEmbedder
 from tests.app.waiting import wait_until

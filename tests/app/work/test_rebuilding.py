@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from app import resources
-from app.searching.query import PAGE_SIZE, Query, ask, is_outdated, more
+from app.searching.query import PAGE_SIZE, Query, is_outdated, more
 from app.services import Services
 from indexer.collections.library import Library
 from indexer.collections.rollback import roll_back
 from indexer.embedder import Embedder
 from indexer.reindexing.request import ReindexRequest
 from indexer.reindexing.run import reindex
+from tests.app.asking import ask
 from tests.app.conftest import FEW
 from tests.app.waiting import wait_until
 

@@ -177,8 +177,20 @@ def test_what_a_kill_left_half_written_goes_at_the_next_start(
 ) -> None:
     leftover = tmp_path / "uploads/notes-id-1/.incoming-1234"
     leftover.write_bytes(b"half")
-    folder.claim("notes", "id-1")
+    folder.sweep_drafts()
     assert not leftover.exists()
+
+
+def test_an_upload_leaves_another_one_to_the_same_collection_alone(folder: UploadFolder) -> None:
+    place = claimed(folder)
+
+    def begin_another(paths: list[Path]) -> None:
+        assert claimed(folder) == place
+        folder.store(place, [upload("b.txt", b"2")])
+
+    (path,) = folder.store(place, [upload("a.txt", b"1")], before_commit=begin_another)
+    assert path.read_bytes() == b"1"
+    assert sorted(one.name for one in place.rglob("*.txt")) == ["a.txt", "b.txt"]
 
 
 def test_removing_takes_the_copy_and_never_a_file_elsewhere(
