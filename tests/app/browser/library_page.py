@@ -44,6 +44,18 @@ def choose(page: Page, *files: FilePayload | Path) -> None:
     page.locator('input[type="file"]').first.set_input_files(list(files))  # type: ignore[arg-type]
 
 
+def drop(page: Page, path: Path) -> None:
+    """Drop a file or folder of the disk where uploads are taken, as the desktop hands it over."""
+    box = page.locator(f"{ZONE}:visible").bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
+    session = page.context.new_cdp_session(page)
+    for kind in ("dragEnter", "dragOver", "drop"):
+        session.send("Input.dispatchDragEvent", {"type": kind, "x": x, "y": y, "data": data})
+    session.detach()
+
+
 def payload(path: Path) -> FilePayload:
     return {"name": path.name, "mimeType": "", "buffer": path.read_bytes()}
 

@@ -19,6 +19,7 @@ from tests.app.browser.library_page import (
     ZONE,
     add_folder,
     choose,
+    drop,
     line,
     manage,
     of_bytes,
@@ -148,6 +149,21 @@ def test_a_whole_folder_is_uploaded_and_keeps_its_folders(
     search(page, app, "folder", "sleeping hedgehog")
     hits = page.locator(".gs-hit")
     expect(hits.get_by_text("uploaded, in garden/2024")).to_be_visible(timeout=LONG_MS)
+
+
+@pytest.mark.parametrize("tab", ["Files", "Folder"])
+def test_a_folder_is_dropped_with_the_mouse(
+    app: Served, page: Page, tmp_path: Path, tab: str
+) -> None:
+    (tmp_path / "burrow/winter").mkdir(parents=True)
+    for place in ("burrow", "burrow/winter"):
+        (tmp_path / place / "notes.txt").write_text(f"Notes of {place}: the badger sleeps.")
+    open_library(page, app, f"dropped-{tab}")
+    page.get_by_role("tab", name=re.compile(rf"\b{tab}$")).click()
+    expect(page.locator(f"{ZONE}:visible")).to_have_count(1)
+    drop(page, tmp_path / "burrow")
+    expect(page.get_by_text("2 documents ·")).to_be_visible(timeout=LONG_MS)
+    expect(line(page, "notes.txt")).to_have_count(2)
 
 
 def test_an_upload_of_300_mb_is_refused_in_words_and_the_rest_is_taken(
