@@ -17,6 +17,7 @@ from app.work.uploads import UploadFolder
 from indexer.collections.config import read_identity
 from indexer.collections.library import Library
 from indexer.collections.rollback import RollbackReport, roll_back
+from indexer.collections.write_lock import WriteLock
 from indexer.errors import CollectionBusyError, FormatVersionError, StorageError
 from indexer.reindexing.request import ReindexRequest
 
@@ -67,9 +68,8 @@ class Upkeep:
         """
         refuse_changes(is_read_only=self._is_read_only)
         identity = self._identity(name)
-        if identity and self.rebuilds.state(name).is_busy:
-            self.rebuilds.cancel(name)
         with self._worker.resting():
+            self._give_up_rebuild(name)
             self._library.delete(name)
             for job in [*self._queue.jobs(), *self._queue.dropped()]:
                 if job.collection == name:
@@ -143,6 +143,17 @@ class Upkeep:
         refuse_changes(is_read_only=self._is_read_only)
         with self._worker.resting():
             return roll_back(self._library.directory(name))
+
+    def _give_up_rebuild(self, name: str) -> None:
+        """Cancel the rebuild of a collection, unless that cannot be deleted now anyway."""
+        try:
+            is_busy = self.rebuilds.state(name).is_busy
+        except (StorageError, FormatVersionError):
+            return  # it is damaged so that it cannot be opened, and can be deleted all the same
+        if is_busy:
+            with WriteLock(self._library.directory(name), name=name).hold("deleting it"):
+                pass  # refused while somebody else writes, before anything of the rebuild is lost
+            self.rebuilds.cancel(name)
 
     def _identity(self, name: str) -> str | None:
         """Return the id of a collection; None where it is damaged so that it cannot be read."""
