@@ -166,6 +166,15 @@ class IndexingWorker:
             self._queue.rename(collection, new_name)
             self._outcomes.rename(collection, new_name)
 
+    def forget(self, collection: str) -> None:
+        """Forget the jobs of a collection that was deleted, and what became of its files."""
+        with self._wake:
+            for job in [*self._queue.jobs(), *self._queue.dropped()]:
+                if job.collection == collection:
+                    self._queue.remove(job)
+                    self._holds.pop(job.id, None)
+            self._outcomes.forget(collection)
+
     def forget_finished(self, collection: str) -> None:
         """Leave what is done in a collection out of ``activity`` from now on."""
         with self._wake:
@@ -233,17 +242,26 @@ class IndexingWorker:
                     self._is_at_work = True
                     self._running = None if job.is_dropped else RunningJob(job)
                     return job
-                retries = [hold.retry_at for hold in self._holds.values() if hold.retry_at]
-                self._wake.wait(max(min(retries) - now, 0.05) if retries else None)
+                self._wake.wait(self._retry_in_s(now))
             return None
 
     def _due(self, now: float) -> Job | None:
-        for job in [*self._queue.dropped(), *self._queue.jobs()]:
+        for job in self._wanted():
             hold = self._holds.get(job.id)
-            is_due = hold is None or (hold.retry_at is not None and hold.retry_at <= now)
-            if is_due and not (job.is_stopped and not job.is_dropped):
+            if hold is None or (hold.retry_at is not None and hold.retry_at <= now):
                 return job
         return None
+
+    def _retry_in_s(self, now: float) -> float | None:
+        """Return how long it is until a held job is tried again; None where none will be."""
+        holds = [self._holds[job.id] for job in self._wanted() if job.id in self._holds]
+        retries = [hold.retry_at for hold in holds if hold.retry_at is not None]
+        return max(min(retries) - now, 0.05) if retries else None
+
+    def _wanted(self) -> list[Job]:
+        """Return the jobs that are to be tidied up or done, in the order of their turns."""
+        waiting = [job for job in self._queue.jobs() if not job.is_stopped]
+        return [*self._queue.dropped(), *waiting]
 
     def _tidy(self, job: Job) -> None:
         with suppress(CollectionNotFoundError):  # it is gone with all that was left unfinished

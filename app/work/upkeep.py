@@ -11,7 +11,6 @@ from app.errors import refuse_changes
 from app.open_collections import OpenCollections
 from app.work.checking import Checker, CheckState
 from app.work.indexing import IndexingWorker
-from app.work.job_queue import JobQueue
 from app.work.rebuilding import Rebuilder
 from app.work.uploads import UploadFolder
 from indexer.collections.config import read_identity
@@ -31,8 +30,7 @@ class Upkeep:
         library: all collections.
         collections: those that are open.
         uploads: the copies of uploaded files.
-        queue: jobs that are not done.
-        worker: does them.
+        worker: indexes what is queued.
         rebuilds: rebuilds collections.
         checks: examines and mends collections.
         is_read_only: nothing may be changed.
@@ -43,7 +41,6 @@ class Upkeep:
         library: Library,
         collections: OpenCollections,
         uploads: UploadFolder,
-        queue: JobQueue,
         worker: IndexingWorker,
         *,
         rebuilds: Rebuilder,
@@ -55,7 +52,6 @@ class Upkeep:
         self._library = library
         self._collections = collections
         self._uploads = uploads
-        self._queue = queue
         self._worker = worker
         self._is_read_only = is_read_only
 
@@ -71,9 +67,7 @@ class Upkeep:
         with self._worker.resting():
             self._give_up_rebuild(name)
             self._library.delete(name)
-            for job in [*self._queue.jobs(), *self._queue.dropped()]:
-                if job.collection == name:
-                    self._queue.remove(job)
+            self._worker.forget(name)
             self._collections.retire(name)
         if identity:
             self.rebuilds.forget(identity)
