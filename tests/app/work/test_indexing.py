@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -297,6 +298,29 @@ def test_a_renamed_collection_takes_its_jobs_and_copies_along(
     services.delete_collection("papers")
     assert not path.exists()
     assert other.exists()
+
+
+def test_a_rename_waits_for_uploads_that_are_being_written(build_services: BuildServices) -> None:
+    services = build_services(is_started=False)
+    services.create_collection("notes")
+    renaming = threading.Thread(target=services.upkeep.rename, args=("notes", "papers"))
+
+    class Slow(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            if not renaming.ident:
+                renaming.start()
+                renaming.join(0.5)
+            return super().read(size)
+
+    content = TAP.read_bytes()
+    services.add_uploads("notes", [Upload(TAP.name, Slow(content), len(content))])
+    renaming.join(30)
+    assert services.library.names() == ["papers"]
+    (job,) = services.queue.jobs()
+    assert job.collection == "papers"
+    services.start()
+    wait_until(lambda: is_idle(services))
+    assert states(services, "papers") == {"ready": 1}
 
 
 def test_a_collection_is_renamed_while_it_is_indexed_and_searched(
