@@ -73,6 +73,7 @@ class Upkeep:
             self.rebuilds.forget(identity)
             self.checks.forget(identity)
             self._uploads.remove_all(identity)
+        self.checks.forget(name)
 
     def rename(self, name: str, new_name: str) -> None:
         """Give a collection another name; its jobs and what is known of it go with it.
@@ -118,7 +119,11 @@ class Upkeep:
 
     def health(self, name: str) -> CheckState:
         """Say what is known of the health of a collection, which may be damaged."""
-        return self.checks.state(self._identity(name) or name)
+        by_name = self.checks.state(name)  # where it began before the id could be read
+        identity = self._identity(name)
+        if identity is None or by_name.running is not None:
+            return by_name
+        return self.checks.state(identity)
 
     def copies_bytes(self, name: str) -> int:
         """Return what the copies of a collection's uploaded files take on the disk."""
