@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from app.work.background import surprise_text
 from indexer.collections.config import read_identity
 from indexer.collections.library import Library
 from indexer.errors import CollectionBusyError, FormatVersionError, IndexerError, StorageError
@@ -198,11 +199,7 @@ class Checker:
         except Exception as error:
             # The boundary of the thread: whatever it is, it goes to those who asked.
             logger.exception("checking %s failed", directory.name)
-            self._note_problem(
-                _lasting(identity, directory),
-                f"An unexpected error stopped it ({type(error).__name__}: {error}). Try again; the "
-                "program's log has the details.",
-            )
+            self._note_problem(_lasting(identity, directory), surprise_text(error))
         finally:
             with self._lock:
                 del self._running[identity]
