@@ -150,7 +150,9 @@ class Upkeep:
         except (StorageError, FormatVersionError):
             return  # it is damaged so that it cannot be opened, and can be deleted all the same
         if is_busy:
-            with WriteLock(self._library.directory(name), name=name).hold("deleting it"):
+            with WriteLock(self._library.directory(name), name=name).hold(
+                "deleting the collection"
+            ):
                 pass  # refused while somebody else writes, before anything of the rebuild is lost
             self.rebuilds.cancel(name)
 
