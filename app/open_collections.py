@@ -34,6 +34,7 @@ class OpenCollections:
         self._library = library
         self._lock = threading.Condition()
         self._entries: dict[str, _Entry] = {}
+        self._closed: set[str] = set()
 
     @contextmanager
     def use(self, name: str) -> Iterator[Collection]:
@@ -72,35 +73,42 @@ class OpenCollections:
 
     @contextmanager
     def closed(self, name: str) -> Iterator[None]:
-        """Keep a collection closed while the block runs, which has to be short: all others wait.
+        """Keep a collection closed while the block runs; who wants to use it waits for the end.
+
+        The block itself must not use it.
 
         Raises:
             CollectionBusyError: somebody uses it for longer than anybody wants to wait.
         """
         with self._lock:
-            if not self._lock.wait_for(lambda: not self._users(name), timeout=_PATIENCE_S):
+            if not self._lock.wait_for(lambda: self._is_free(name), timeout=_PATIENCE_S):
                 raise CollectionBusyError(
                     f"collection {name!r} has been in use for {_PATIENCE_S:.0f} s; try again when "
                     "what runs in it is done"
                 )
-            entry = self._entries.pop(name, None)
-            if entry is not None:
-                entry.collection.close()
+            self._closed.add(name)
+        try:
+            self.retire(name)
             yield
+        finally:
+            with self._lock:
+                self._closed.remove(name)
+                self._lock.notify_all()
 
     def close(self) -> None:
         """Retire all collections."""
         for name in list(self._entries):
             self.retire(name)
 
-    def _users(self, name: str) -> int:
+    def _is_free(self, name: str) -> bool:
         entry = self._entries.get(name)
-        return entry.users if entry is not None else 0
+        return name not in self._closed and (entry is None or not entry.users)
 
     def _borrow(self, name: str) -> _Entry:
         if self._is_outdated(name):
             self.retire(name)
         with self._lock:
+            self._lock.wait_for(lambda: name not in self._closed)
             entry = self._entries.get(name)
             if entry is None:
                 entry = self._entries[name] = _Entry(self._library.open(name))

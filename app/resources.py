@@ -85,7 +85,6 @@ def build(settings: Settings, *, takes_paths: bool) -> Services:
             library,
             collections,
             uploads,
-            queue,
             worker,
             rebuilds=Rebuilder(RebuildRequests(library.home / "rebuilds"), collections, models.get),
             checks=Checker(

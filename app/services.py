@@ -147,12 +147,12 @@ class Services:
         """
         self._check_writable()
         with self.collections.use(collection) as opened:
-            folder = self.uploads.claim(collection, opened.id)
-        paths = self.uploads.store(
-            folder,
-            uploads,
-            before_commit=lambda paths: self._queue_files(collection, paths),
-        )
+            paths = self.uploads.store(
+                self.uploads.claim(collection, opened.id),
+                uploads,
+                # It keeps its name as long as it is in use, so the job is for the right one.
+                before_commit=lambda paths: self._queue_files(collection, paths),
+            )
         self.worker.notify()
         return paths
 

@@ -10,12 +10,14 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from app.work.background import surprise_text
+from indexer.collections.config import read_identity
 from indexer.collections.library import Library
-from indexer.errors import CollectionBusyError, IndexerError
+from indexer.errors import CollectionBusyError, FormatVersionError, IndexerError, StorageError
 from indexer.storage.segments import disk_errors
 from indexer.verification.content import OnProgress
 from indexer.verification.findings import Report
@@ -130,7 +132,8 @@ class Checker:
 
         Args:
             name: what it is called.
-            identity: its id.
+            identity: its id; its name where that cannot be read, and what is found goes to the id
+                if it can be read then.
             mends: mend what can be mended.
 
         Raises:
@@ -138,7 +141,7 @@ class Checker:
         """
         directory = self._library.directory(name)
         with self._lock:
-            if identity in self._running:
+            if identity in self._running or name in self._running:
                 raise CollectionBusyError(f"collection {name!r} is being checked already")
             self._running[identity] = CheckProgress("", is_repair=mends)
             self._problems.pop(identity, None)
@@ -152,13 +155,15 @@ class Checker:
         thread.start()
 
     def state(self, identity: str) -> CheckState:
-        """Say what is known of the health of a collection, by its id."""
+        """Say what is known of the health of a collection, by its id, or as ``begin`` got it."""
         with self._lock:
             running, problem = self._running.get(identity), self._problems.get(identity, "")
         return CheckState(running, _read(self._path(identity)), problem)
 
     def forget(self, identity: str) -> None:
-        """Forget all about a collection that was deleted."""
+        """Forget what is known of a collection by its id, or as ``begin`` got it."""
+        with self._lock:
+            self._problems.pop(identity, None)
         with disk_errors(self._directory, needed=0):
             self._path(identity).unlink(missing_ok=True)
 
@@ -180,21 +185,21 @@ class Checker:
 
         try:
             if mends:
-                self._keep(identity, self._mend(directory, tell))
+                health = self._mend(directory, tell)
             else:
-                self._keep(identity, _health(verify(directory, on_progress=tell)))
+                health = _health(verify(directory, on_progress=tell))
+            lasting = _lasting(identity, directory)
+            self._keep(lasting, health)
+            if lasting != identity:
+                self.forget(identity)
         except _Ended:
             pass
         except IndexerError as error:
-            self._note_problem(identity, str(error))
+            self._note_problem(_lasting(identity, directory), str(error))
         except Exception as error:
             # The boundary of the thread: whatever it is, it goes to those who asked.
             logger.exception("checking %s failed", directory.name)
-            self._note_problem(
-                identity,
-                f"An unexpected error stopped it ({type(error).__name__}: {error}). Try again; the "
-                "program's log has the details.",
-            )
+            self._note_problem(_lasting(identity, directory), surprise_text(error))
         finally:
             with self._lock:
                 del self._running[identity]
@@ -224,6 +229,14 @@ class Checker:
 
     def _path(self, identity: str) -> Path:
         return self._directory / f"{identity}.json"
+
+
+def _lasting(identity: str, directory: Path) -> str:
+    """Return the id of a collection that was known by its name, if a repair made it readable."""
+    if identity == directory.name:
+        with suppress(StorageError, FormatVersionError):
+            return read_identity(directory).id
+    return identity
 
 
 def _health(report: Report, done: tuple[str, ...] = ()) -> Health:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from app.open_collections import OpenCollections
 from app.work.activity import Activity, HeldJob, RunningJob
+from app.work.background import Background, surprise_text
 from app.work.job_queue import Job, JobQueue
 from app.work.outcomes import Outcomes
 from indexer.embedder import Embedder, ModelError
@@ -39,7 +39,7 @@ class _Hold:
     retry_at: float | None
 
 
-class IndexingWorker:
+class IndexingWorker(Background):
     """Works through a queue of jobs in one thread, oldest first.
 
     Args:
@@ -59,31 +59,17 @@ class IndexingWorker:
         *,
         tidy_up: Callable[[Job], None] = lambda _: None,
     ) -> None:
+        super().__init__("indexing")
         self._queue = queue
         self._collections = collections
         self._embedder = embedder
         self._options = options
         self._tidy_up = tidy_up
         self._is_at_work = False
-        self._wake = threading.Condition()
-        self._is_closing = False
         self._rests = 0
         self._running: RunningJob | None = None
         self._holds: dict[str, _Hold] = {}
         self._outcomes = Outcomes()
-        self._thread = threading.Thread(target=self._work, name="indexing")
-
-    def start(self) -> None:
-        """Begin to work; jobs of an earlier run of the app come first."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stop after the current batch and wait for that; jobs that are not done stay queued."""
-        with self._wake:
-            self._is_closing = True
-            self._wake.notify_all()
-        if self._thread.is_alive():
-            self._thread.join()
 
     def notify(self) -> None:
         """Look at the queue again: a job was added."""
@@ -166,6 +152,15 @@ class IndexingWorker:
             self._queue.rename(collection, new_name)
             self._outcomes.rename(collection, new_name)
 
+    def forget(self, collection: str) -> None:
+        """Forget the jobs of a collection that was deleted, and what became of its files."""
+        with self._wake:
+            for job in [*self._queue.jobs(), *self._queue.dropped()]:
+                if job.collection == collection:
+                    self._queue.remove(job)
+                    self._holds.pop(job.id, None)
+            self._outcomes.forget(collection)
+
     def forget_finished(self, collection: str) -> None:
         """Leave what is done in a collection out of ``activity`` from now on."""
         with self._wake:
@@ -210,12 +205,7 @@ class IndexingWorker:
             except Exception as error:
                 # The boundary of the thread: without it one surprise would end all indexing.
                 logger.exception("indexing of %s failed", job.collection)
-                self._hold(
-                    job,
-                    f"An unexpected error stopped it ({type(error).__name__}: {error}). Try again; "
-                    "the program's log has the details.",
-                    retry=False,
-                )
+                self._hold(job, surprise_text(error), retry=False)
 
     def _next(self) -> Job | None:
         """Wait for a job that can be done, or that is to be tidied up; None when the app ends."""
@@ -233,17 +223,26 @@ class IndexingWorker:
                     self._is_at_work = True
                     self._running = None if job.is_dropped else RunningJob(job)
                     return job
-                retries = [hold.retry_at for hold in self._holds.values() if hold.retry_at]
-                self._wake.wait(max(min(retries) - now, 0.05) if retries else None)
+                self._wake.wait(self._retry_in_s(now))
             return None
 
     def _due(self, now: float) -> Job | None:
-        for job in [*self._queue.dropped(), *self._queue.jobs()]:
+        for job in self._wanted():
             hold = self._holds.get(job.id)
-            is_due = hold is None or (hold.retry_at is not None and hold.retry_at <= now)
-            if is_due and not (job.is_stopped and not job.is_dropped):
+            if hold is None or (hold.retry_at is not None and hold.retry_at <= now):
                 return job
         return None
+
+    def _retry_in_s(self, now: float) -> float | None:
+        """Return how long it is until a held job is tried again; None where none will be."""
+        holds = [self._holds[job.id] for job in self._wanted() if job.id in self._holds]
+        retries = [hold.retry_at for hold in holds if hold.retry_at is not None]
+        return max(min(retries) - now, 0.05) if retries else None
+
+    def _wanted(self) -> list[Job]:
+        """Return the jobs that are to be tidied up or done, in the order of their turns."""
+        waiting = [job for job in self._queue.jobs() if not job.is_stopped]
+        return [*self._queue.dropped(), *waiting]
 
     def _tidy(self, job: Job) -> None:
         with suppress(CollectionNotFoundError):  # it is gone with all that was left unfinished

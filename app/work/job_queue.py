@@ -77,31 +77,36 @@ class JobQueue:
         """
         job_id = f"{time.time_ns():020d}-{uuid.uuid4().hex[:8]}"
         job = Job(job_id, collection, kind, tuple(paths), retries=retries)
-        self._save(job)
+        with self._lock:
+            self._save(job)
         return job
 
     def mark_stopped(self, job: Job, is_stopped: bool) -> None:
-        """Note that a job is to wait, or to go on."""
-        self._save(replace(job, is_stopped=is_stopped))
+        """Note that a job is to wait, or to go on; one that is gone stays so."""
+        self._change(job.id, is_stopped=is_stopped)
 
     def mark_dropped(self, job: Job) -> None:
         """Note that a job is not wanted any more; ``remove`` forgets it."""
-        with self._lock:
-            is_known = job.id in self._jobs
-        if is_known:
-            self._save(replace(job, is_dropped=True))
+        self._change(job.id, is_dropped=True)
 
     def rename(self, collection: str, new_name: str) -> None:
         """Let the jobs of a collection be for its new name."""
         for job in [*self.jobs(), *self.dropped()]:
             if job.collection == collection:
-                self._save(replace(job, collection=new_name))
+                self._change(job.id, collection=new_name)
 
     def remove(self, job: Job) -> None:
         """Forget a job: it is done, or not wanted any more."""
         with self._lock, disk_errors(self._path(job.id), needed=0):
             self._jobs.pop(job.id, None)
             self._path(job.id).unlink(missing_ok=True)
+
+    def _change(self, job_id: str, **values: object) -> None:
+        """Note something of a job as it is now, which may be other than a caller saw it."""
+        with self._lock:
+            known = self._jobs.get(job_id)
+            if known is not None:
+                self._save(replace(known, **values))  # type: ignore[arg-type]
 
     def _save(self, job: Job) -> None:
         path = self._path(job.id)
@@ -115,7 +120,7 @@ class JobQueue:
                 "is_dropped": job.is_dropped,
             }
         )
-        with self._lock, disk_errors(path, needed=len(text)):
+        with disk_errors(path, needed=len(text)):
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             draft = path.with_suffix(".new")
             with draft.open("w", encoding="ascii") as file:

@@ -18,15 +18,18 @@ class Outcomes:
 
     def __init__(self) -> None:
         self._latest: dict[tuple[str, str], Finished] = {}  # by collection and source, in order
+        self._states: dict[str, dict[int, FileState]] = {}  # by collection and hash of the source
         self._counts: Counter[tuple[str, FileState]] = Counter()
 
     def note(self, collection: str, outcome: FileOutcome) -> None:
         """Note what became of a file; what became of it earlier is forgotten."""
-        place = collection, outcome.source
-        before = self._latest.pop(place, None)
-        if before is not None:
-            self._counts[collection, before.outcome.state] -= 1
+        states, source = self._states.setdefault(collection, {}), hash(outcome.source)
+        if source in states:
+            self._counts[collection, states[source]] -= 1
         self._counts[collection, outcome.state] += 1
+        states[source] = outcome.state
+        place = collection, outcome.source
+        self._latest.pop(place, None)
         self._latest[place] = Finished(collection, outcome)
         if len(self._latest) > _KEPT:
             del self._latest[next(iter(self._latest))]
@@ -53,6 +56,9 @@ class Outcomes:
                 file = self._latest.pop((name, source))
                 if to is not None:
                     self._latest[to, source] = Finished(to, file.outcome)
+        states = self._states.pop(collection, None)
+        if to is not None and states is not None:
+            self._states[to] = states
         for name, state in list(self._counts):
             if name == collection:
                 count = self._counts.pop((name, state))

@@ -8,11 +8,11 @@ until it is done, and gone on with when the app is started again.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.open_collections import OpenCollections
+from app.work.background import Background, surprise_text
 from app.work.rebuild_requests import RebuildRequests
 from indexer.embedder import Embedder, ModelError
 from indexer.errors import CollectionBusyError, CollectionNotFoundError, IndexerError
@@ -64,7 +64,7 @@ class RebuildState:
         return not self.is_busy and (self.is_asked_for or self.note is not None)
 
 
-class Rebuilder:
+class Rebuilder(Background):
     """Rebuilds collections one after the other. Safe between threads.
 
     Args:
@@ -79,28 +79,14 @@ class Rebuilder:
         collections: OpenCollections,
         embedder: Callable[[str], Embedder],
     ) -> None:
+        super().__init__("rebuilding")
         self._requests = requests
         self._collections = collections
         self._embedder = embedder
-        self._wake = threading.Condition()
-        self._is_closing = False
         self._at_work = ""
         self._progress: ReindexProgress | None = None
         self._problems: dict[str, str] = {}
         self._done: dict[str, ReindexReport] = {}
-        self._thread = threading.Thread(target=self._work, name="rebuilding")
-
-    def start(self) -> None:
-        """Begin to work; what was not done when the app ended is gone on with."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stop after the current batch and wait for that; what is not done stays asked for."""
-        with self._wake:
-            self._is_closing = True
-            self._wake.notify_all()
-        if self._thread.is_alive():
-            self._thread.join()
 
     def plan(self, name: str, request: ReindexRequest) -> ReindexReport:
         """Return what a rebuild would do.
@@ -196,18 +182,13 @@ class Rebuilder:
         while (identity := self._next()) is not None:
             problem = ""
             try:
-                self._rebuild(identity)
-            except CollectionNotFoundError:
-                self._requests.remove(identity)
+                self._attempt(identity)
             except (IndexerError, ModelError) as error:
                 problem = str(error)
             except Exception as error:
                 # The boundary of the thread: without it one surprise would end all rebuilding.
                 logger.exception("a rebuild failed")
-                problem = (
-                    f"An unexpected error stopped it ({type(error).__name__}: {error}). Try again; "
-                    "the program's log has the details."
-                )
+                problem = surprise_text(error)
             with self._wake:
                 if problem and self._requests.get(identity) is not None:
                     self._problems[identity] = problem
@@ -223,6 +204,13 @@ class Rebuilder:
                         return identity
                 self._wake.wait()
             return None
+
+    def _attempt(self, identity: str) -> None:
+        """Rebuild a collection, or forget the request where the collection is gone."""
+        try:
+            self._rebuild(identity)
+        except CollectionNotFoundError:
+            self._requests.remove(identity)
 
     def _rebuild(self, identity: str) -> None:
         request = self._requests.get(identity)

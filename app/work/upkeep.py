@@ -11,12 +11,12 @@ from app.errors import refuse_changes
 from app.open_collections import OpenCollections
 from app.work.checking import Checker, CheckState
 from app.work.indexing import IndexingWorker
-from app.work.job_queue import JobQueue
 from app.work.rebuilding import Rebuilder
 from app.work.uploads import UploadFolder
 from indexer.collections.config import read_identity
 from indexer.collections.library import Library
 from indexer.collections.rollback import RollbackReport, roll_back
+from indexer.collections.write_lock import WriteLock
 from indexer.errors import CollectionBusyError, FormatVersionError, StorageError
 from indexer.reindexing.request import ReindexRequest
 
@@ -30,8 +30,7 @@ class Upkeep:
         library: all collections.
         collections: those that are open.
         uploads: the copies of uploaded files.
-        queue: jobs that are not done.
-        worker: does them.
+        worker: indexes what is queued.
         rebuilds: rebuilds collections.
         checks: examines and mends collections.
         is_read_only: nothing may be changed.
@@ -42,7 +41,6 @@ class Upkeep:
         library: Library,
         collections: OpenCollections,
         uploads: UploadFolder,
-        queue: JobQueue,
         worker: IndexingWorker,
         *,
         rebuilds: Rebuilder,
@@ -54,7 +52,6 @@ class Upkeep:
         self._library = library
         self._collections = collections
         self._uploads = uploads
-        self._queue = queue
         self._worker = worker
         self._is_read_only = is_read_only
 
@@ -67,18 +64,16 @@ class Upkeep:
         """
         refuse_changes(is_read_only=self._is_read_only)
         identity = self._identity(name)
-        if identity and self.rebuilds.state(name).is_busy:
-            self.rebuilds.cancel(name)
         with self._worker.resting():
+            self._give_up_rebuild(name)
             self._library.delete(name)
-            for job in [*self._queue.jobs(), *self._queue.dropped()]:
-                if job.collection == name:
-                    self._queue.remove(job)
+            self._worker.forget(name)
             self._collections.retire(name)
         if identity:
             self.rebuilds.forget(identity)
             self.checks.forget(identity)
             self._uploads.remove_all(identity)
+        self.checks.forget(name)
 
     def rename(self, name: str, new_name: str) -> None:
         """Give a collection another name; its jobs and what is known of it go with it.
@@ -124,7 +119,11 @@ class Upkeep:
 
     def health(self, name: str) -> CheckState:
         """Say what is known of the health of a collection, which may be damaged."""
-        return self.checks.state(self._identity(name) or name)
+        by_name = self.checks.state(name)  # where it began before the id could be read
+        identity = self._identity(name)
+        if identity is None or by_name.running is not None:
+            return by_name
+        return self.checks.state(identity)
 
     def copies_bytes(self, name: str) -> int:
         """Return what the copies of a collection's uploaded files take on the disk."""
@@ -143,6 +142,19 @@ class Upkeep:
         refuse_changes(is_read_only=self._is_read_only)
         with self._worker.resting():
             return roll_back(self._library.directory(name))
+
+    def _give_up_rebuild(self, name: str) -> None:
+        """Cancel the rebuild of a collection, unless that cannot be deleted now anyway."""
+        try:
+            is_busy = self.rebuilds.state(name).is_busy
+        except (StorageError, FormatVersionError):
+            return  # it is damaged so that it cannot be opened, and can be deleted all the same
+        if is_busy:
+            with WriteLock(self._library.directory(name), name=name).hold(
+                "deleting the collection"
+            ):
+                pass  # refused while somebody else writes, before anything of the rebuild is lost
+            self.rebuilds.cancel(name)
 
     def _identity(self, name: str) -> str | None:
         """Return the id of a collection; None where it is damaged so that it cannot be read."""

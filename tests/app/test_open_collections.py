@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -62,4 +64,31 @@ def test_who_uses_it_for_long_keeps_it_open(
         ):
             pytest.fail("it is in use")
         assert opened.ledger.totals().documents == 0
+    collections.close()
+
+
+def test_while_one_is_closed_others_are_used_and_who_wants_it_waits(
+    collections: OpenCollections, tmp_path: Path
+) -> None:
+    Library(tmp_path / "home").create("other", model="gircse-minilm").close()
+
+    def use(name: str) -> str:
+        with collections.use(name) as opened:
+            return opened.name
+
+    with ThreadPoolExecutor(2) as threads:
+        with collections.closed("notes"):
+            waiting = threads.submit(use, "notes")
+            assert threads.submit(use, "other").result(timeout=30) == "other"
+            time.sleep(0.2)
+            assert not waiting.done()
+        assert waiting.result(timeout=30) == "notes"
+    collections.close()
+
+
+def test_a_block_that_fails_opens_the_collection_again(collections: OpenCollections) -> None:
+    with pytest.raises(CollectionBusyError, match="a backup"), collections.closed("notes"):
+        raise CollectionBusyError("a backup")
+    with collections.use("notes") as opened:
+        assert opened.name == "notes"
     collections.close()

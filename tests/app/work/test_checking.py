@@ -15,6 +15,8 @@ from app.work import checking
 from app.work.checking import CheckState
 from indexer.embedder import Embedder
 from indexer.errors import CollectionBusyError, StorageError
+from indexer.verification.content import OnProgress
+from indexer.verification.repair import Repair, repair
 from tests.app.conftest import BuildServices
 from tests.app.waiting import wait_until
 
@@ -28,6 +30,17 @@ def checked(services: Services, *, mends: bool = False) -> CheckState:
     services.upkeep.check("default", mends=mends)
     wait_until(lambda: services.upkeep.health("default").running is None)
     return services.upkeep.health("default")
+
+
+def checked_id(services: Services) -> str:
+    """Check a collection, and return its id."""
+    assert checked(services).last
+    with services.collections.use("default") as collection:
+        return collection.id
+
+
+def fail(directory: Path, **_: object) -> None:
+    raise StorageError("no room")
 
 
 def flip_last_byte(path: Path) -> None:
@@ -70,6 +83,56 @@ def test_damage_is_named_and_mended_and_what_suffered_is_read_again(
     with services.collections.use("default") as collection:
         assert collection.ledger.totals().states == {"ready": 3}
         assert len(collection.store.documents()) == 3
+
+
+def test_a_repair_of_the_file_with_the_id_is_followed_to_its_end(
+    build_services: BuildServices, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = build_services()
+    identity = checked_id(services)
+    flip_last_byte(home / "collections/default/collection.json")
+    before = checked(services).last
+    assert before is not None
+    assert not before.is_sound
+    is_mended, may_end = threading.Event(), threading.Event()
+
+    def slow(directory: Path, *, on_progress: OnProgress) -> Repair:
+        mended = repair(directory, on_progress=on_progress)
+        is_mended.set()
+        assert may_end.wait(60)
+        return mended
+
+    monkeypatch.setattr(checking, "repair", slow)
+    services.upkeep.check("default", mends=True)
+    assert is_mended.wait(60)
+    running = services.upkeep.health("default").running
+    assert running is not None
+    assert running.is_repair
+    with pytest.raises(CollectionBusyError, match="being checked already"):
+        services.upkeep.check("default")
+    may_end.set()
+    wait_until(lambda: services.upkeep.health("default").running is None)
+    last = services.upkeep.health("default").last
+    assert last is not None
+    assert last.is_sound
+    assert last.done
+    assert [path.stem for path in (home / "checks").iterdir()] == [identity]
+
+
+def test_what_was_found_without_an_id_goes_with_the_collection(
+    build_services: BuildServices, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = build_services()
+    (home / "collections/default/collection.json").write_text("{")
+    last = checked(services).last
+    assert last is not None
+    assert not last.is_sound
+    monkeypatch.setattr(checking, "verify", fail)
+    assert checked(services).problem
+    services.delete_collection("default")
+    services.create_collection("default")
+    (home / "collections/default/collection.json").write_text("{")
+    assert services.upkeep.health("default") == CheckState()
 
 
 def test_one_check_at_a_time_and_an_end_of_the_app_in_its_middle(

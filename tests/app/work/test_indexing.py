@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import re
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +22,8 @@ from app.library.file_states import (
     unfinished_lines,
 )
 from app.services import Services
+from app.work import indexing
+from app.work.activity import Activity
 from app.work.uploads import Upload
 from indexer.collections.write_lock import WriteLock
 from indexer.embedder import Embedder, ModelError
@@ -296,6 +300,29 @@ def test_a_renamed_collection_takes_its_jobs_and_copies_along(
     assert other.exists()
 
 
+def test_a_rename_waits_for_uploads_that_are_being_written(build_services: BuildServices) -> None:
+    services = build_services(is_started=False)
+    services.create_collection("notes")
+    renaming = threading.Thread(target=services.upkeep.rename, args=("notes", "papers"))
+
+    class Slow(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            if not renaming.ident:
+                renaming.start()
+                renaming.join(0.5)
+            return super().read(size)
+
+    content = TAP.read_bytes()
+    services.add_uploads("notes", [Upload(TAP.name, Slow(content), len(content))])
+    renaming.join(30)
+    assert services.library.names() == ["papers"]
+    (job,) = services.queue.jobs()
+    assert job.collection == "papers"
+    services.start()
+    wait_until(lambda: is_idle(services))
+    assert states(services, "papers") == {"ready": 1}
+
+
 def test_a_collection_is_renamed_while_it_is_indexed_and_searched(
     build_services: BuildServices, gated: GatedEmbedder
 ) -> None:
@@ -371,6 +398,30 @@ def test_more_than_may_be_uploaded_is_refused_whole(
     assert not list((home / "uploads").rglob("*.txt"))
 
 
+@pytest.mark.parametrize("end", ["pause", "delete"])
+def test_a_job_that_nobody_waits_for_is_not_looked_for_again_and_again(
+    build_services: BuildServices,
+    gated: GatedEmbedder,
+    monkeypatch: pytest.MonkeyPatch,
+    end: str,
+) -> None:
+    monkeypatch.setattr(indexing, "_RETRY_BUSY_S", 0.2)
+    gated.failure = CollectionBusyError("the device is taken")
+    services = build_services()
+    services.create_collection("notes")
+    services.add_uploads("notes", [upload(TAP)])
+    wait_until(lambda: services.activity("notes").held)
+    if end == "pause":
+        services.worker.pause("notes")
+    else:
+        services.delete_collection("notes")
+    time.sleep(0.4)  # until the next try would have been
+    looks = []
+    monkeypatch.setattr(services.queue, "dropped", lambda: looks.append(1) or [])
+    time.sleep(0.5)
+    assert len(looks) <= 1
+
+
 def test_a_model_that_fails_holds_the_job_until_it_is_tried_again(
     build_services: BuildServices, gated: GatedEmbedder
 ) -> None:
@@ -427,13 +478,28 @@ def test_a_collection_goes_with_its_jobs_and_uploads(
     services = build_services(is_started=False)
     services.create_collection("notes")
     (path,) = services.add_uploads("notes", [upload(TAP)])
+    services.add_uploads("notes", [upload(PDF)])
+    services.worker.discard(services.queue.jobs()[1])
     services.delete_collection("notes")
     assert services.library.names() == []
-    assert services.queue.jobs() == []
+    assert services.queue.jobs() == services.queue.dropped() == []
     assert not path.exists()
     services.create_collection("notes")
     with services.collections.use("notes") as collection:
         assert len(collection.store) == 0
+
+
+def test_a_collection_of_a_name_that_was_in_use_begins_with_nothing(
+    build_services: BuildServices,
+) -> None:
+    services = build_services()
+    services.create_collection("notes")
+    services.add_uploads("notes", [upload(TAP)])
+    wait_until(lambda: is_idle(services))
+    assert tally_text(services.activity("notes")) == "1 ready"
+    services.delete_collection("notes")
+    services.create_collection("notes")
+    assert services.activity("notes") == Activity()
 
 
 def test_an_upload_that_vanished_does_not_keep_the_others_out(

@@ -32,6 +32,30 @@ def test_a_job_that_is_removed_does_not_come_back(tmp_path: Path) -> None:
     assert JobQueue(tmp_path / "jobs").jobs() == []
 
 
+def test_a_job_that_is_gone_is_not_brought_back_by_who_still_sees_it(tmp_path: Path) -> None:
+    queue = JobQueue(tmp_path / "jobs")
+    job = queue.add("notes", [Path("/a")], kind="files")
+    queue.remove(job)
+    queue.mark_stopped(job, True)
+    queue.mark_dropped(job)
+    assert queue.jobs() == queue.dropped() == []
+    assert JobQueue(tmp_path / "jobs").jobs() == []
+
+
+def test_a_job_keeps_what_became_of_it_since_somebody_saw_it(tmp_path: Path) -> None:
+    queue = JobQueue(tmp_path / "jobs")
+    seen = queue.add("notes", [Path("/a")], kind="files")
+    queue.rename("notes", "papers")
+    queue.mark_stopped(seen, True)
+    (stopped,) = queue.jobs()
+    assert (stopped.collection, stopped.is_stopped) == ("papers", True)
+    queue.mark_dropped(seen)
+    queue.mark_stopped(seen, False)
+    assert queue.jobs() == []
+    (dropped,) = JobQueue(tmp_path / "jobs").dropped()
+    assert dropped.collection == "papers"
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"kind": "rm", "paths": [], "retries": 1}'])
 def test_a_damaged_job_is_named_in_the_log_and_left_aside(
     tmp_path: Path, content: str, caplog: pytest.LogCaptureFixture

@@ -33,6 +33,20 @@ def test_counts_go_on_where_only_the_latest_are_kept(monkeypatch) -> None:
     assert known.counts() == {("notes", "ready"): 3}
 
 
+def test_a_file_that_is_not_kept_any_more_counts_once_all_the_same(monkeypatch) -> None:
+    monkeypatch.setattr(outcomes, "_KEPT", 2)
+    known = Outcomes()
+    for name in "abc":
+        known.note("notes", outcome(name, "failed"))
+    known.rename("notes", "papers")
+    for name in "abc":
+        known.note("papers", outcome(name))
+    assert known.counts() == {("papers", "ready"): 3}
+    known.forget("papers")
+    known.note("papers", outcome("a"))
+    assert known.counts() == {("papers", "ready"): 1}
+
+
 def test_a_collection_is_forgotten_or_known_under_another_name() -> None:
     known = Outcomes()
     known.note("notes", outcome("/a"))

@@ -169,6 +169,21 @@ def test_a_surprise_ends_one_rebuild_and_not_the_thread(
     assert steps(services) == 2
 
 
+def test_a_request_that_cannot_be_removed_does_not_end_the_thread(
+    build_services: BuildServices, home: Path
+) -> None:
+    services = build_services(is_started=False)
+    services.create_collection("other")
+    services.upkeep.rebuild("default", TWO_STEPS)
+    services.library.delete("default")
+    (request,) = (home / "rebuilds").iterdir()
+    request.unlink()
+    request.mkdir()  # which is not removed as a file is
+    services.start()
+    services.upkeep.rebuild("other", TWO_STEPS)
+    wait_until(lambda: services.upkeep.rebuilds.state("other").done, timeout_s=10.0)
+
+
 def test_what_another_program_rebuilds_is_seen_and_what_it_left_is_given_up(
     build_services: BuildServices, home: Path
 ) -> None:
