@@ -56,6 +56,7 @@ def build(settings: Settings, *, takes_paths: bool) -> Services:
     collections = OpenCollections(library)
     models = Models(load_model)
     sets = JudgedSets(library.home)
+    measurements = MeasurementFolder(library.home / "quality")
     queue = JobQueue(library.home / "jobs")
     options = IndexOptions(
         jobs=settings.jobs,
@@ -94,13 +95,12 @@ def build(settings: Settings, *, takes_paths: bool) -> Services:
                 on_mended=take_up_mended,
                 is_settled=lambda name: not worker.activity().of(name).is_busy,
             ),
+            measurements=measurements,
             is_read_only=settings.read_only,
         ),
         metrics=Metrics(),
         sets=sets,
-        evaluations=Evaluations(
-            measuring(collections, models, sets), MeasurementFolder(library.home / "quality")
-        ),
+        evaluations=Evaluations(measuring(collections, models, sets), measurements),
         previewer=Previewer(PreviewLimits(memory_bytes=settings.memory_mb * 1024 * 1024)),
         downloads=Downloads(),
         takes_paths=takes_paths,

@@ -46,7 +46,7 @@ class Subject:
         split: which of its judgements.
     """
 
-    collection: str
+    collection: str = field(compare=False)
     collection_id: str
     judged_by: str = ""
     split: str = "test"

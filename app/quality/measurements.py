@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import shutil
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -23,7 +24,7 @@ class MeasurementFolder:
     """The last measurement of each subject.
 
     Args:
-        folder: holds one JSON file per subject; made when needed.
+        folder: holds a folder per collection, and in it a JSON file per subject; made when needed.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -50,10 +51,21 @@ class MeasurementFolder:
         content = _FORM.dump_json(measured)
         draft = path.with_suffix(".new")
         with disk_errors(path, needed=len(content)):
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             draft.write_bytes(content)
             draft.replace(path)
 
+    def forget(self, collection_id: str) -> None:
+        """Remove what was found of a collection; what cannot be removed is never shown again."""
+        shutil.rmtree(self._folder_of(collection_id), ignore_errors=True)
+
     def _path(self, subject: Subject) -> Path:
-        named = json.dumps([subject.collection_id, subject.judged_by, subject.split])
-        return self._folder / f"{hashlib.sha256(named.encode()).hexdigest()[:24]}.json"
+        named = json.dumps([subject.judged_by, subject.split])
+        return self._folder_of(subject.collection_id) / f"{_digest(named)}.json"
+
+    def _folder_of(self, collection_id: str) -> Path:
+        return self._folder / _digest(collection_id)  # whatever a file of a stranger has as the id
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]

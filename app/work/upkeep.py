@@ -9,6 +9,7 @@ from contextlib import suppress
 
 from app.errors import refuse_changes
 from app.open_collections import OpenCollections
+from app.quality.measurements import MeasurementFolder
 from app.work.checking import Checker, CheckState
 from app.work.indexing import IndexingWorker
 from app.work.rebuilding import Rebuilder
@@ -33,6 +34,7 @@ class Upkeep:
         worker: indexes what is queued.
         rebuilds: rebuilds collections.
         checks: examines and mends collections.
+        measurements: what was measured of collections.
         is_read_only: nothing may be changed.
     """
 
@@ -45,6 +47,7 @@ class Upkeep:
         *,
         rebuilds: Rebuilder,
         checks: Checker,
+        measurements: MeasurementFolder,
         is_read_only: bool,
     ) -> None:
         self.rebuilds = rebuilds
@@ -53,6 +56,7 @@ class Upkeep:
         self._collections = collections
         self._uploads = uploads
         self._worker = worker
+        self._measurements = measurements
         self._is_read_only = is_read_only
 
     def delete(self, name: str) -> None:
@@ -73,6 +77,7 @@ class Upkeep:
             self.rebuilds.forget(identity)
             self.checks.forget(identity)
             self._uploads.remove_all(identity)
+            self._measurements.forget(identity)
         self.checks.forget(name)
 
     def rename(self, name: str, new_name: str) -> None:

@@ -311,7 +311,10 @@ def test_a_download_has_what_is_judged_by_then_and_fails_when_nothing_is_left(
     with zipfile.ZipFile(io.BytesIO(offer.read())) as packed:
         queries = packed.read("queries.jsonl").decode().splitlines()
     assert len(queries) == 2
+    measured(ready, subject(ready))
+    assert any((ready.library.home / "quality").iterdir())
     ready.delete_collection("default")
+    assert not any((ready.library.home / "quality").iterdir())
     with pytest.raises(CollectionNotFoundError):
         offer.read()
 

@@ -126,7 +126,21 @@ def test_what_was_found_is_there_when_the_app_starts_again(
     assert again.status(Subject("work", "id-1", "faq")).measured is None
     assert again.status(Subject("work", "id-3")).measured is None  # another of that name
     assert again.status(Subject("renamed", "id-1")).measured == found
-    (file,) = (tmp_path / "quality").glob("*.json")
+    (file,) = (tmp_path / "quality").glob("*/*.json")
     file.write_text(file.read_text()[:-20])
     broken = Evaluations(gated, MeasurementFolder(tmp_path / "quality"))
     assert broken.status(WORK).measured is None  # it can be measured again
+
+
+def test_what_was_found_of_a_deleted_collection_goes(
+    gated: Gated, evaluations: Evaluations, tmp_path: Path
+) -> None:
+    for subject in (WORK, HOME):
+        evaluations.start(subject)
+        gated.let_go()
+        wait_until(lambda subject=subject: not evaluations.status(subject).is_busy)
+    kept = MeasurementFolder(tmp_path / "quality")
+    kept.forget("id-1")
+    kept.forget("no-such-id")
+    assert (kept.read(WORK), kept.read(HOME) is None) == (None, False)
+    assert len(list((tmp_path / "quality").iterdir())) == 1
