@@ -23,6 +23,7 @@ __all__ = ["read_exchange", "write_exchange"]
 _APPLICATION_ID = 0x47495245
 _VERSION = 1
 _LONGEST_VALUE = 2**28  # bytes; no text of a document is longer
+_TIMES = f"{-(2**35)} AND {2**36}"  # seconds from the epoch; what a calendar can show
 _STATES = ", ".join(f"'{state}'" for state in STATES)
 _STATE_NAMES = "'dim', 'vectors', 'search_dense_weight', 'search_steps'"
 
@@ -82,6 +83,14 @@ _INTO_OURS = {
 _REFUSED = (
     (f"SELECT 1 FROM theirs.state WHERE name NOT IN ({_STATE_NAMES})", "unknown settings"),
     (f"SELECT 1 FROM theirs.files WHERE state NOT IN ({_STATES})", "unknown states of files"),
+    (
+        f"SELECT 1 FROM theirs.files WHERE updated_at NOT BETWEEN {_TIMES}",
+        "values in files.updated_at that are no times",
+    ),
+    (
+        f"SELECT 1 FROM theirs.documents WHERE modified_at NOT BETWEEN {_TIMES}",
+        "values in documents.modified_at that are no times",
+    ),
 )
 
 
