@@ -341,6 +341,21 @@ def test_what_is_no_archive_is_refused(origin, tmp_path):
     refused(origin, file, tmp_path, r"no manifest\.json")
 
 
+def test_a_manifest_that_cannot_be_read_is_refused(origin, exported, tmp_path):
+    content = bytearray(exported.read_bytes())
+    content[content.rfind(b"manifest.json") - 46 + 8] |= 1  # the flags of its entry in the directory
+    file = tmp_path / "secret.zip"
+    file.write_bytes(content)
+    refused(origin, file, tmp_path, "'manifest.json' is encrypted")
+    for packing in (zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2):
+        with zipfile.ZipFile(file, "w", packing) as packed:
+            packed.writestr("manifest.json", "{}")
+        refused(origin, file, tmp_path, "'manifest.json' is encrypted or packed in an unknown way")
+    with zipfile.ZipFile(file, "w") as packed:
+        packed.writestr("manifest.json", "[" * 100_000)
+    refused(origin, file, tmp_path, "no archive of a collection, or is damaged")
+
+
 def test_a_disk_without_room_is_named_first(origin, exported, tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)._replace(free=1000)
     monkeypatch.setattr(unpacking.shutil, "disk_usage", lambda path: usage)
