@@ -127,6 +127,34 @@ def test_an_export_while_others_write_is_whole(origin, tmp_path, monkeypatch):
         assert verify(other.directory).is_sound
 
 
+def test_an_export_counts_what_it_holds_and_not_what_came_since(origin, tmp_path):
+    place = origin.copy(tmp_path)
+    place.files = place.folder
+    (place.folder / "late.md").write_text("# Late\n\nIt came while others were at work.")
+    file, seen = tmp_path / "out.zip", set()
+
+    def meanwhile(name: str, done: int) -> None:
+        if not seen:
+            place.index()
+        seen.add(name)
+
+    with place.library.open("docs") as collection:
+        manifest = export_collection(collection, file, on_bytes=meanwhile)
+        assert collection.ledger.totals().documents == 7
+    assert (manifest.documents, manifest.chunks) == (6, 12)
+    (tmp_path / "machine").mkdir()
+    report = import_collection(place.elsewhere(tmp_path / "machine").library, file)
+    assert (report.documents, report.chunks) == (6, 12)
+
+
+def test_an_import_counts_what_came_and_not_what_was_claimed(origin, exported, tmp_path):
+    file = repacked(
+        exported, tmp_path / "boast.zip", claims=lambda values: values.update(documents=99)
+    )
+    report = import_collection(origin.elsewhere(tmp_path).library, file)
+    assert (report.documents, report.chunks) == (6, 12)
+
+
 def test_an_archive_is_replaced_only_when_told_to(origin, exported, tmp_path):
     with origin.library.open("docs") as collection:
         with pytest.raises(UsageError, match=r"already.*--force"):
@@ -343,7 +371,9 @@ def test_what_is_no_archive_is_refused(origin, tmp_path):
 
 def test_a_manifest_that_cannot_be_read_is_refused(origin, exported, tmp_path):
     content = bytearray(exported.read_bytes())
-    content[content.rfind(b"manifest.json") - 46 + 8] |= 1  # the flags of its entry in the directory
+    content[content.rfind(b"manifest.json") - 46 + 8] |= (
+        1  # the flags of its entry in the directory
+    )
     file = tmp_path / "secret.zip"
     file.write_bytes(content)
     refused(origin, file, tmp_path, "'manifest.json' is encrypted")
