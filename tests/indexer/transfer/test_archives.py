@@ -371,9 +371,7 @@ def test_what_is_no_archive_is_refused(origin, tmp_path):
 
 def test_a_manifest_that_cannot_be_read_is_refused(origin, exported, tmp_path):
     content = bytearray(exported.read_bytes())
-    content[content.rfind(b"manifest.json") - 46 + 8] |= (
-        1  # flags of its entry
-    )
+    content[content.rfind(b"manifest.json") - 46 + 8] |= 1  # flags of its entry
     file = tmp_path / "secret.zip"
     file.write_bytes(content)
     refused(origin, file, tmp_path, "'manifest.json' is encrypted")
