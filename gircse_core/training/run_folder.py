@@ -136,7 +136,8 @@ class RunFolder:
         if not self.history_file.is_file():
             return []
         updates = []
-        for line in self.history_file.read_text(encoding="utf-8").splitlines():
+        # In bytes: str.splitlines would also cut at characters that names of sources may hold.
+        for line in self.history_file.read_bytes().split(b"\n"):
             try:
                 updates.append(json.loads(line))
             except ValueError:
