@@ -35,7 +35,7 @@ from indexer.storage.segments import disk_errors, sync_folder
 from indexer.stores.index_types import DEFAULT_INDEX_TYPE, INDEX_TYPES
 from indexer.stores.reading import load_document
 from indexer.transfer.exchange import read_exchange
-from indexer.transfer.manifest import DATABASE_MEMBER, JUDGEMENTS_MEMBER, Manifest
+from indexer.transfer.manifest import DATABASE_MEMBER, JUDGEMENTS_MEMBER
 from indexer.transfer.unpacking import OnBytes, open_archive, read_manifest, unpack
 from indexer.verification.content import check_content
 from indexer.verification.findings import Findings
@@ -43,7 +43,7 @@ from indexer.verification.findings import Findings
 if TYPE_CHECKING:
     from indexer.collections.library import Library
 
-__all__ = ["ImportReport", "import_collection", "peek"]
+__all__ = ["ImportReport", "import_collection"]
 
 _LONGEST_TEXT = 2**28  # bytes of one document, unpacked
 _VECTORS_PER_READ = 8192
@@ -69,17 +69,6 @@ class ImportReport:
     model: str
     index: str
     judged: int
-
-
-def peek(file: Path) -> Manifest:
-    """Return what an archive says of itself, without importing it.
-
-    Raises:
-        UsageError: there is no such file.
-        StorageError: it is no archive of a collection, or damaged.
-    """
-    with open_archive(file) as archive:
-        return read_manifest(archive)
 
 
 def import_collection(

@@ -23,10 +23,10 @@ from indexer.storage import archive, segments
 from indexer.storage.sealed_json import sealed_text
 from indexer.transfer import unpacking
 from indexer.transfer.exporting import export_collection
-from indexer.transfer.importing import import_collection, peek
+from indexer.transfer.importing import import_collection
 from indexer.verification.verifier import verify
 from tests.indexer.fake_model import FakeEmbedder, vector
-from tests.indexer.verification.collections import Place, make_place
+from tests.indexer.verification.collections import Place, make_place, manifest_of
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def answers(place: Place, name: str = "docs") -> list[object]:
 
 
 def test_hits_are_identical_on_another_machine(origin, exported, tmp_path):
-    manifest = peek(exported)
+    manifest = manifest_of(exported)
     assert (manifest.name, manifest.documents, manifest.chunks) == ("docs", 6, 12)
     other = origin.elsewhere(tmp_path)
     report = import_collection(other.library, exported)
@@ -166,7 +166,7 @@ def test_an_archive_is_replaced_only_when_told_to(origin, exported, tmp_path):
         file = tmp_path / "file.zip"
         file.write_text("old")
         export_collection(collection, file, overwrite=True)
-    assert peek(file).documents == 6
+    assert manifest_of(file).documents == 6
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file.zip"]
 
 
