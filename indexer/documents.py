@@ -1,4 +1,4 @@
-"""Documents, chunks and hits: the values that every part of the indexer passes around.
+"""Documents and chunks: the values that every part of the indexer passes around.
 
 Knows no files, stores or models. Everything is frozen; ids are deterministic, so indexing the same
 content at the same place twice gives the same ids.

@@ -1,7 +1,7 @@
 """The seam to the model: what the indexer asks of an embedder, and the one place that loads it.
 
-The only module of the indexer that imports ``gircse_core``, and only when asked for a model:
-listing, lexical search and a run over unchanged files never import torch.
+With ``indexer.training`` the only module of the indexer that imports ``gircse_core``, and only when
+asked for a model: listing, lexical search and a run over unchanged files never import torch.
 """
 
 from __future__ import annotations

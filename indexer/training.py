@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gircse_core.training.query_writer import QueryWriter
 
 __all__ = [
+    "check_run_folder",
     "export_model",
     "fit_model",
     "load_query_writer",
@@ -41,6 +42,19 @@ def training_config(values: Mapping[str, Any]) -> TrainingConfig:
     from gircse_core.training.configuration import TrainingConfig
 
     return TrainingConfig(**values)
+
+
+def check_run_folder(out: Path, *, resume: bool) -> None:
+    """Check that a run may begin or go on in a folder, before anything is made for it.
+
+    Raises:
+        UsageError: the packages for training are not installed.
+        ModelError: it holds a run that is not to be gone on with, or other files.
+    """
+    _require_training()
+    from gircse_core.training.run_folder import RunFolder
+
+    RunFolder(out).check(resume=resume)
 
 
 def train_model(

@@ -39,7 +39,7 @@ _SAID_SHARE = 1e-2
 
 @dataclass(slots=True)
 class EncoderCache:
-    """Keys and values of one batch, prompt and soft tokens apart, so that neither is ever copied.
+    """Keys and values of one batch, prompt and soft tokens apart: the prompt's are never copied.
 
     Args:
         mask: (B, 1, 1, T) bool, True for prompt tokens; None when nothing is padded.
@@ -202,7 +202,7 @@ class PrefixEncoder:
     def distribution(self, prefix: Prefix[EncoderCache], readout: torch.Tensor) -> torch.Tensor:
         """Return (B, U) probabilities of the next soft token, from a (B, H) running embedding."""
         words = self._head_words
-        logits = self.config.logit_scale * (readout.to(words.dtype) @ words.T).float()  # (B, V)
+        logits = self.config.logit_scale * (readout.to(words.dtype) @ words.T).float()  # (B, U)
         said = prefix.cache.said
         if said is not None and self.config.coverage:
             logits = logits - self.config.coverage * torch.log1p(said / _SAID_SHARE)

@@ -66,6 +66,7 @@ class PrefixTrainee:
         self._base = PrefixEncoder.load(
             self.config, spec.base, device=placement.device, dtype=placement.document_dtype
         )
+        _check_positions(config.max_length, config.steps, self._base.sizes.max_positions)
         self._tokenizer = TextTokenizer(
             spec.base, replace(self.config, max_length=config.max_length), warn=False
         )
@@ -257,6 +258,15 @@ class PrefixTrainee:
                     tensor = tensor.float() * (tensor.shape[1] / self._alpha)
                 tensors[name] = tensor
         return tensors
+
+
+def _check_positions(max_length: int, steps: int, positions: int) -> None:
+    if max_length + steps > positions:
+        raise TrainingInputError(
+            f"max_length is {max_length} and steps is {steps}, which together need more positions "
+            f"than the {positions} of the model. Choose a max_length of {positions - steps} or "
+            "less."
+        )
 
 
 def initial_tensors(sizes: EncoderConfig, config: TrainingConfig) -> dict[str, torch.Tensor]:

@@ -50,7 +50,7 @@ def _stagewise(
     readout = prefix.readout
     earlier: list[torch.Tensor] = []
     for _ in range(steps):
-        distribution = backbone.distribution(prefix, readout)  # (B, V)
+        distribution = backbone.distribution(prefix, readout)  # (B, U)
         state = backbone.step(prefix, backbone.soft_embedding(distribution))  # (B, H)
         pooling: Pooling = start_pooling(config, prefix.pooled)
         for before in earlier:

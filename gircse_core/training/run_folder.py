@@ -94,19 +94,33 @@ class RunFolder:
             )
         return RunRecord.from_dict(read_json(self.record_file), origin=str(self.record_file))
 
+    def check(self, *, resume: bool) -> None:
+        """Check that a run may begin here, or go on.
+
+        Raises:
+            TrainingInputError: there is a run that is not to be gone on with, or other files.
+        """
+        if self.record_file.is_file():
+            if not resume:
+                raise TrainingInputError(
+                    f"{self.folder} holds a run already. Go on with it with --resume, or choose "
+                    "another folder."
+                )
+        elif self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
+            raise TrainingInputError(
+                f"{self.folder} is not empty and holds no run to go on with. Choose another folder."
+            )
+
     def start(self, record: RunRecord, *, resume: bool) -> None:
         """Claim the folder for a run, or check that the one in it is the same.
 
         Raises:
             TrainingInputError: it holds another run or other files.
         """
+        self.check(resume=resume)
         if self.record_file.is_file():
-            self._compare(record, resume=resume)
+            self._compare(record)
             return
-        if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
-            raise TrainingInputError(
-                f"{self.folder} is not empty and holds no run to go on with. Choose another folder."
-            )
         self.checkpoints.mkdir(parents=True)
         self.write(self.record_file, json.dumps(record.as_dict(), indent=2, ensure_ascii=False))
 
@@ -122,7 +136,8 @@ class RunFolder:
         if not self.history_file.is_file():
             return []
         updates = []
-        for line in self.history_file.read_text(encoding="utf-8").splitlines():
+        # In bytes: str.splitlines would also cut at characters that names of sources may hold.
+        for line in self.history_file.read_bytes().split(b"\n"):
             try:
                 updates.append(json.loads(line))
             except ValueError:
@@ -145,13 +160,8 @@ class RunFolder:
             os.fsync(stream.fileno())
         partial.replace(file)
 
-    def _compare(self, record: RunRecord, *, resume: bool) -> None:
+    def _compare(self, record: RunRecord) -> None:
         known = self.record()
-        if not resume:
-            raise TrainingInputError(
-                f"{self.folder} holds a run already. Go on with it with --resume, or choose "
-                "another folder."
-            )
         differences = known.config.differences(record.config)
         if _hashes(known.data) != _hashes(record.data):
             differences.append("the files of pairs (name or content)")

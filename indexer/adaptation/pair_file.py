@@ -29,7 +29,7 @@ def write_pairs(
         file: replaced when it is there, and only once the new one is whole.
         pairs: in the order to write.
         negatives: for each pair the chunk ids of its hard negatives.
-        texts: text of every chunk that is named there.
+        texts: text of the chunks that are named there; those that are gone are left out.
         source: what the lines name as theirs; the kind of the pair follows after ``#``.
     """
     partial = file.with_name(f"{file.name}.partial")
@@ -46,7 +46,7 @@ def write_pairs(
                     "query": pair.query,
                     "pos": pair.positive,
                     "source": f"{source}#{pair.kind}",
-                    "neg": [texts[chunk_id] for chunk_id in chunk_ids],
+                    "neg": [texts[chunk_id] for chunk_id in chunk_ids if chunk_id in texts],
                 }
                 stream.write(json.dumps(line, ensure_ascii=False).encode("utf-8") + b"\n")
         partial.replace(file)

@@ -78,7 +78,26 @@ def make_pairs(
         UsageError: the collection holds too little text.
         StorageError: the file cannot be written.
     """
-    mix = mix or PairMix()
+    with collection.using():  # one generation throughout, whatever is swapped meanwhile
+        return _make_pairs(
+            collection,
+            file,
+            embedder=embedder,
+            mix=mix or PairMix(),
+            writer=writer,
+            on_progress=on_progress,
+        )
+
+
+def _make_pairs(
+    collection: Collection,
+    file: Path,
+    *,
+    embedder: Embedder,
+    mix: PairMix,
+    writer: QueryWriter | None,
+    on_progress: Callable[[Activity, int, int], None],
+) -> PairReport:
     collection.check_model(embedder.info)
     passages = read_passages(collection.store, limit=mix.passages, seed=mix.seed)
     report = WritingReport() if writer else None
@@ -125,7 +144,7 @@ def make_pairs(
 def _texts(
     collection: Collection, passages: Sequence[Passage], named: Sequence[Sequence[str]]
 ) -> dict[str, str]:
-    """Return the text of every chunk that is a hard negative, as it was indexed."""
+    """Return the text of every hard negative that is still there, as it was indexed."""
     texts = {passage.chunk_id: passage.full_text for passage in passages}
     others = {chunk_id for chunk_ids in named for chunk_id in chunk_ids} - set(texts)
     found = collection.store.get(sorted(others))

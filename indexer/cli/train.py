@@ -6,7 +6,6 @@ import json
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,7 +23,7 @@ from indexer.errors import UsageError
 from indexer.wording import count_text, duration_text
 
 if TYPE_CHECKING:
-    from indexer.training import FitReport, TrainingReport
+    from indexer.training import TrainingReport
 
 __all__ = ["EPILOG", "train"]
 
@@ -148,12 +147,27 @@ def train(  # noqa: PLR0913 - each argument is a flag of the command
 
         with session.open(on_corpus) as collection:
             start = model or collection.config.model
-            by_pairs = updates or corpus_pairs or query_writer or files or resume
+            counts = updates is not None or corpus_pairs is not None
+            by_pairs = counts or query_writer or files or resume
             if not by_pairs and train_corpus.can_fit(model_info(start)):
+                train_corpus.check_fit_options(context)
                 fitted = train_corpus.fit(session, collection, start, out, device=settings.device)
-                _print_fit(session.terminal, fitted, format)
+                train_corpus.print_fit(session.terminal, fitted, format)
                 train_corpus.print_next_step(session, on_corpus, out)
                 return
+        defaults = train_corpus.corpus_defaults(model_info(start))
+    elif not files or query_writer or corpus_pairs is not None:
+        raise UsageError(
+            "name files of pairs to train on, or a collection: gircse train --on-corpus COLLECTION"
+            " --out DIR (--query-writer and --corpus-pairs belong to --on-corpus)"
+        )
+    from indexer.training import check_run_folder, mine_negatives, train_model, training_config
+
+    given = {**defaults, **_given(context.params), "model": start, "device": settings.device}
+    config = training_config(given)
+    check_run_folder(out, resume=resume)  # before pairs are made for it, which takes minutes
+    if on_corpus is not None:
+        with session.open(on_corpus) as collection:
             files.append(
                 train_corpus.corpus_pair_file(
                     session,
@@ -166,29 +180,6 @@ def train(  # noqa: PLR0913 - each argument is a flag of the command
                     resume=resume,
                 )
             )
-        defaults = train_corpus.corpus_defaults(model_info(start))
-    elif not files or query_writer or corpus_pairs:
-        raise UsageError(
-            "name files of pairs to train on, or a collection: gircse train --on-corpus COLLECTION"
-            " --out DIR (--query-writer and --corpus-pairs belong to --on-corpus)"
-        )
-    # The options are named as the fields of the configuration; what was not given stays its own.
-    given: dict[str, Any] = {
-        name: value
-        for name, value in context.params.items()
-        if value is not None and name not in (*_PARSED, *_OTHERS)
-    }
-    given = {**defaults, **given, "model": start, "device": settings.device}
-    given["leave_out"] = tuple(leave_out or ())
-    given["source_weights"] = tuple(
-        (name, _number(value, name)) for name, value in _assignments(source_weights or ())
-    )
-    given["conventions"] = tuple(
-        (name, _json_value(value)) for name, value in _assignments(conventions or ())
-    )
-    from indexer.training import mine_negatives, train_model, training_config
-
-    config = training_config(given)
     if mine is not None:
         with session.terminal.status("Looking for hard negatives"):
             files = mine_negatives(
@@ -221,6 +212,24 @@ def train(  # noqa: PLR0913 - each argument is a flag of the command
         raise typer.Exit(ExitCode.INTERRUPTED)
 
 
+def _given(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of the configuration that were given, after which the options are named."""
+    given = {
+        name: value
+        for name, value in parameters.items()
+        if value is not None and name not in (*_PARSED, *_OTHERS)
+    }
+    given["leave_out"] = tuple(parameters["leave_out"] or ())
+    given["source_weights"] = tuple(
+        (name, _number(value, name))
+        for name, value in _assignments(parameters["source_weights"] or ())
+    )
+    given["conventions"] = tuple(
+        (name, _json_value(value)) for name, value in _assignments(parameters["conventions"] or ())
+    )
+    return given
+
+
 def _assignments(texts: Sequence[str]) -> list[tuple[str, str]]:
     parts = [text.partition("=") for text in texts]
     wrong = [text for text, part in zip(texts, parts, strict=True) if not (part[0] and part[1])]
@@ -241,15 +250,6 @@ def _json_value(text: str) -> object:
         return json.loads(text)
     except ValueError:  # a word needs no quotes
         return text
-
-
-def _print_fit(terminal: Terminal, report: FitReport, format: str) -> None:
-    if format == "json":
-        write_json({**asdict(report), "folder": str(report.folder)})
-        return
-    passages, pieces = count_text(report.texts, "passage"), count_text(report.words, "word piece")
-    terminal.line(f"Fitted to {passages} and {pieces}.")
-    terminal.line(f"The model is in {report.folder}.")
 
 
 def _print(terminal: Terminal, report: TrainingReport) -> None:

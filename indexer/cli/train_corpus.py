@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from indexer.cli.terminal import Terminal, write_json
 from indexer.errors import UsageError
 from indexer.wording import count_text
 
@@ -18,7 +20,15 @@ if TYPE_CHECKING:
     from indexer.embedder import ModelInfo
     from indexer.training import FitReport
 
-__all__ = ["can_fit", "corpus_defaults", "corpus_pair_file", "fit", "print_next_step"]
+__all__ = [
+    "can_fit",
+    "check_fit_options",
+    "corpus_defaults",
+    "corpus_pair_file",
+    "fit",
+    "print_fit",
+    "print_next_step",
+]
 
 _CORPUS = "Documents without labels"
 
@@ -50,6 +60,7 @@ QueryWriter = Annotated[
     ),
 ]
 
+_OF_FIT = ("out", "model", "on_corpus", "resume", "device", "format", "quiet")
 _DEFAULTS: Mapping[str, Any] = {
     "updates": 150,
     # whole chunks: what a query asks for may stand at their end
@@ -91,6 +102,25 @@ def can_fit(start: ModelInfo) -> bool:
 
 def _sums_residuals(start: ModelInfo) -> bool:
     return "residual_sum" in start.fingerprint().get("pooling", "")
+
+
+def check_fit_options(context: typer.Context) -> None:
+    """Check that nothing was asked for that the fit in closed form cannot do.
+
+    Raises:
+        UsageError: something was.
+    """
+    given = {
+        name
+        for name, value in context.params.items()
+        if value not in (None, [], ()) and name not in _OF_FIT
+    }
+    flags = [option.opts[0] for option in context.command.params if option.name in given]
+    if flags:
+        raise UsageError(
+            f"without --updates the model is fitted in closed form, where {', '.join(flags)} would "
+            "mean nothing; leave it out, or add --updates to train on pairs made of the documents"
+        )
 
 
 def fit(
@@ -160,6 +190,16 @@ def corpus_pair_file(
         report = make_pairs(collection, file, embedder=embedder, mix=mix, writer=writer)
     _tell(session, report)
     return file
+
+
+def print_fit(terminal: Terminal, report: FitReport, format: str) -> None:
+    """Say what the model was fitted to, and where it is."""
+    if format == "json":
+        write_json({**asdict(report), "folder": str(report.folder)})
+        return
+    passages, pieces = count_text(report.texts, "passage"), count_text(report.words, "word piece")
+    terminal.line(f"Fitted to {passages} and {pieces}.")
+    terminal.line(f"The model is in {report.folder}.")
 
 
 def print_next_step(session: Session, collection: str, model: Path) -> None:

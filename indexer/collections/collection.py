@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from indexer.collections.generation import Generation
     from indexer.collections.search_defaults import SearchDefaults
     from indexer.embedder import Embedder, ModelInfo
-    from indexer.indexing.chunking import ChunkingConfig
     from indexer.searching.collection_searcher import CollectionSearcher
     from indexer.storage.archive import VectorArchive
     from indexer.storage.database import Database
@@ -152,24 +151,17 @@ class Collection:
                 )
             write_search_defaults(live.database, defaults)
 
-    def check_model(
-        self,
-        info: ModelInfo,
-        steps: int | None = None,
-        *,
-        chunking: ChunkingConfig | None = None,
-    ) -> None:
+    def check_model(self, info: ModelInfo, steps: int | None = None) -> None:
         """Check that vectors made under these settings may join this collection's.
 
         Args:
             info: the model.
             steps: refinement steps of documents; None stands for the collection's own.
-            chunking: how documents would be cut; None stands for the collection's own.
 
         Raises:
             FingerprintMismatchError: they differ; the message has both values and what mends it.
         """
-        check_model(self.config, info, steps, name=self.name, chunking=chunking)
+        check_model(self.config, info, steps, name=self.name)
 
     def delete_documents(self, document_ids: Sequence[str]) -> int:
         """Remove documents from store and ledger together; return how many there were.

@@ -124,35 +124,6 @@ class Library:
             _fill(draft, settings)
         return Collection(self._folder / name, resolve=self._resolve)
 
-    def open_or_create(
-        self,
-        name: str,
-        *,
-        model: str | ModelInfo,
-        steps: int | None = None,
-        chunking: ChunkingConfig | None = None,
-    ) -> Collection:
-        """Open a collection, or make it when there is none of that name.
-
-        Raises:
-            FingerprintMismatchError: there is one, made with another model, or with other steps or
-                chunking than are given here.
-        """
-        if name not in self.names():
-            try:
-                return self.create(name, model=model, steps=steps, chunking=chunking)
-            except UsageError:
-                if name not in self.names():  # else another process was faster
-                    raise
-        collection = self.open(name)
-        try:
-            info = self._resolve(model) if isinstance(model, str) else model
-            collection.check_model(info, steps, chunking=chunking)
-        except BaseException:
-            collection.close()
-            raise
-        return collection
-
     def rename(self, name: str, new_name: str) -> None:
         """Give a collection another name, in one step.
 

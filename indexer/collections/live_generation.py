@@ -133,9 +133,10 @@ class LiveGeneration:
                 "in its place; open it again"
             )
         live = read_generations(self._directory).live
-        self._stamp = stamp
         if live.is_same(before.generation.record):
+            self._stamp = stamp
             return before, None
+        # Should opening fail, the stamp stays, so that the next call tries again.
         self._opened = _Opened(self._open())
         return self._opened, before
 

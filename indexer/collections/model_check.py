@@ -10,7 +10,6 @@ from indexer.errors import FingerprintMismatchError
 if TYPE_CHECKING:
     from indexer.collections.config import CollectionConfig
     from indexer.embedder import ModelInfo
-    from indexer.indexing.chunking import ChunkingConfig
 
 __all__ = ["check_model"]
 
@@ -21,7 +20,6 @@ def check_model(
     steps: int | None = None,
     *,
     name: str,
-    chunking: ChunkingConfig | None = None,
 ) -> None:
     """Check that vectors made under these settings may be compared with a collection's.
 
@@ -30,17 +28,12 @@ def check_model(
         info: the model.
         steps: refinement steps of documents; None stands for the collection's own.
         name: the collection, as messages name it.
-        chunking: how documents would be cut; None stands for the collection's own.
 
     Raises:
         FingerprintMismatchError: they differ; the message has both values and what mends it.
     """
     mine = config.fingerprint
-    asked = Fingerprint(
-        info.fingerprint(),
-        mine.steps if steps is None else steps,
-        mine.chunking if chunking is None else chunking.as_dict(),
-    )
+    asked = Fingerprint(info.fingerprint(), mine.steps if steps is None else steps, mine.chunking)
     differences = mine.differences(asked)
     if differences:
         if info.name != config.model:
@@ -54,19 +47,9 @@ def check_model(
 
 
 def _rebuild_command(info: ModelInfo, asked: Fingerprint, mine: Fingerprint, name: str) -> str:
-    chunking = {
-        "--chunk-tokens": "max_tokens",
-        "--chunk-overlap": "overlap_tokens",
-        "--chunk-context": "context_tokens",
-    }
     flags = [f"--model {info.name}"]
     if asked.steps != mine.steps:
         flags.append(f"--steps {asked.steps}")
-    flags += [
-        f"{flag} {asked.chunking[size]}"
-        for flag, size in chunking.items()
-        if asked.chunking.get(size) != mine.chunking.get(size) and size in asked.chunking
-    ]
     return f"gircse reindex {name} {' '.join(flags)}"
 
 

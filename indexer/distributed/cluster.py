@@ -246,15 +246,19 @@ def _kept_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _private_folder() -> Path:
+def _place() -> Path:
+    """Return where the folders of runs are: short, whatever the system's place is called."""
     place = tempfile.gettempdir()
-    short = place if len(place) <= _LONGEST_TEMP else "/tmp"
-    return Path(tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-", dir=short))
+    return Path(place if len(place) <= _LONGEST_TEMP else "/tmp")
+
+
+def _private_folder() -> Path:
+    return Path(tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-", dir=_place()))
 
 
 def _sweep() -> None:
     """Remove the folders of runs that were killed."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*"):
+    for folder in _place().glob(f"{_FOLDER}*"):
         process = folder.name.removeprefix(_FOLDER).partition("-")[0]
         with suppress(OSError):
             status = folder.lstat()

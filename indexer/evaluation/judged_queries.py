@@ -33,6 +33,9 @@ __all__ = [
 QRELS_HEADING = ("query-id", "corpus-id", "score")
 
 
+# What values that are not as they should be raise; OverflowError comes of infinite numbers.
+_SENSELESS = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
+
 _END_OF_TIME = 2**36
 """Some 2,000 years from the epoch, in seconds: what a calendar can show."""
 
@@ -58,7 +61,7 @@ class JudgedPassage:
 
 @dataclass(frozen=True, slots=True)
 class JudgedQuery:
-    """A query with everything that was said of its hits, oldest first."""
+    """A query with everything that was said of its hits, oldest first: at least one passage."""
 
     id: str
     text: str
@@ -153,7 +156,7 @@ def _read(file: Path, _inode: int, _changed_ns: int, _size: int) -> tuple[Judged
     for line, place in lines:
         try:
             found.append(_from_record(json.loads(line)))
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        except _SENSELESS as error:
             raise StorageError(
                 f"{place} is no judged query ({error}); mend the line or remove it"
             ) from error
@@ -161,11 +164,10 @@ def _read(file: Path, _inode: int, _changed_ns: int, _size: int) -> tuple[Judged
 
 
 def _from_record(record: Any) -> JudgedQuery:  # noqa: ANN401 - what JSON may hold
-    return JudgedQuery(
-        id=str(record["_id"]),
-        text=clean_text(record["text"]),
-        passages=tuple(_passage(one) for one in record["metadata"]["passages"]),
-    )
+    passages = tuple(_passage(one) for one in record["metadata"]["passages"])
+    if not passages:
+        raise ValueError("nothing was judged for it")
+    return JudgedQuery(id=str(record["_id"]), text=clean_text(record["text"]), passages=passages)
 
 
 def _passage(record: Any) -> JudgedPassage:  # noqa: ANN401 - what JSON may hold

@@ -8,15 +8,17 @@ unpack to is counted as it comes.
 from __future__ import annotations
 
 import json
+import lzma
 import re
 import shutil
 import uuid
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from indexer.errors import UsageError
 from indexer.storage.segments import disk_errors, sync_folder
@@ -28,6 +30,16 @@ _SPLIT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,40}\.tsv")
 _LINK = ".folder.json"
 _DRAFT = ".new-"
 _BLOCK_BYTES = 1 << 20
+# What zipfile and those that unpack for it say; RuntimeError of what is encrypted.
+_SENSELESS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +115,7 @@ class JudgedSets:
         with archive, self._draft() as draft:
             try:
                 self._unpack(archive, _members(archive, file_name), draft, file_name)
-            except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-                # RuntimeError: it is encrypted
+            except _SENSELESS as error:
                 raise UsageError(f"{file_name} cannot be unpacked ({error}).") from error
             name = self._free_name(file_name)
             with disk_errors(draft, needed=0):
@@ -167,7 +178,7 @@ class JudgedSets:
                 archive.open(member) as source,
                 path.open("wb") as into,
             ):
-                while block := source.read(_BLOCK_BYTES):
+                while block := _read_block(source):
                     left -= len(block)
                     if left < 0:
                         raise UsageError(
@@ -182,6 +193,15 @@ class JudgedSets:
         taken = {path.name.removesuffix(_LINK) for path in self._root.glob("*")}
         names = [stem, *(f"{stem}-{number}" for number in range(2, 1000))]
         return next(name for name in names if name not in taken and _NAME.fullmatch(name))
+
+
+def _read_block(source: IO[bytes]) -> bytes:
+    try:
+        return source.read(_BLOCK_BYTES)
+    except OSError as error:
+        if error.errno is None:  # bz2's word for damage; the disk's own have a number
+            raise zipfile.BadZipFile(str(error)) from error
+        raise
 
 
 def _members(archive: zipfile.ZipFile, file_name: str) -> dict[str, zipfile.ZipInfo]:

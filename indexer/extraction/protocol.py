@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 LENGTH = struct.Struct(">Q")
+_LIMIT = 2**63  # a database holds whole numbers of 64 bits
 _FORBIDDEN = re.compile("[\x00\ud800-\udfff]")
 
 Message = dict[str, Any]
@@ -136,7 +137,7 @@ def decode_result(
             hint=_optional_text(message["hint"]),
             seconds=seconds,
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ProtocolError(f"a result is malformed: {error!r}") from error
 
 
@@ -198,6 +199,8 @@ def _optional_text(value: object) -> str | None:
 def _integer(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise ProtocolError(f"{value!r} is not a whole number")
+    if not -_LIMIT <= value < _LIMIT:
+        raise ProtocolError("a number is out of range")
     return value
 
 

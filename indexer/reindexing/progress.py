@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
-__all__ = ["PHASES", "OnReindexProgress", "Phase", "ReindexProgress", "Stopwatch"]
+__all__ = ["OnReindexProgress", "Phase", "ReindexProgress", "Stopwatch"]
 
 Phase = Literal["comparing", "embedding", "waiting", "indexing", "measuring", "swapping"]
-PHASES: tuple[Phase, ...] = get_args(Phase)
 
 _TELL_S = 0.1
 _TRUSTED_S = 2.0

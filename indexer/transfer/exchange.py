@@ -10,6 +10,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
@@ -18,11 +19,12 @@ from indexer.storage.connections import connect, sqlite_errors
 from indexer.storage.ledger import STATES
 from indexer.storage.seal import break_seal
 
-__all__ = ["read_exchange", "write_exchange"]
+__all__ = ["Exchanged", "read_exchange", "write_exchange"]
 
 _APPLICATION_ID = 0x47495245
 _VERSION = 1
 _LONGEST_VALUE = 2**28  # bytes; no text of a document is longer
+_TIMES = f"{-(2**35)} AND {2**36}"  # seconds from the epoch; what a calendar can show
 _STATES = ", ".join(f"'{state}'" for state in STATES)
 _STATE_NAMES = "'dim', 'vectors', 'search_dense_weight', 'search_steps'"
 
@@ -82,14 +84,34 @@ _INTO_OURS = {
 _REFUSED = (
     (f"SELECT 1 FROM theirs.state WHERE name NOT IN ({_STATE_NAMES})", "unknown settings"),
     (f"SELECT 1 FROM theirs.files WHERE state NOT IN ({_STATES})", "unknown states of files"),
+    (
+        f"SELECT 1 FROM theirs.files WHERE updated_at NOT BETWEEN {_TIMES}",
+        "values in files.updated_at that are no times",
+    ),
+    (
+        f"SELECT 1 FROM theirs.documents WHERE modified_at NOT BETWEEN {_TIMES}",
+        "values in documents.modified_at that are no times",
+    ),
 )
 
 
-def write_exchange(database: Path, target: Path) -> int:
-    """Write what a content's database holds, as it is at one moment, into a new file.
+@dataclass(frozen=True, slots=True)
+class Exchanged:
+    """What was written into a file for exchange.
 
-    Returns:
-        How many rows of vectors it knows.
+    Args:
+        rows: how many rows of vectors it knows.
+        documents: how many have passages.
+        chunks: these passages.
+    """
+
+    rows: int
+    documents: int
+    chunks: int
+
+
+def write_exchange(database: Path, target: Path) -> Exchanged:
+    """Write what a content's database holds, as it is at one moment, into a new file.
 
     Raises:
         StorageError: the disk is full, or the database cannot be read.
@@ -107,8 +129,11 @@ def write_exchange(database: Path, target: Path) -> int:
             source = _FROM_OURS.get(name, f"SELECT {names} FROM ours.{name}")
             connection.execute(f"INSERT INTO main.{name} {source}")
         connection.execute("COMMIT")
-        (last_row,) = connection.execute("SELECT ifnull(max(row), -1) FROM main.vectors").fetchone()
-        return int(last_row) + 1
+        (rows,) = connection.execute("SELECT ifnull(max(row), -1) + 1 FROM main.vectors").fetchone()
+        documents, chunks = connection.execute(
+            "SELECT total(chunks > 0), total(chunks) FROM main.files"
+        ).fetchone()
+        return Exchanged(rows=int(rows), documents=int(documents), chunks=int(chunks))
 
 
 def read_exchange(source: Path, database: Path) -> None:

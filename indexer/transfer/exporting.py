@@ -101,22 +101,21 @@ def _write(collection: Collection, scratch: Path, writer: _Writer, *, judgements
     queries = JudgementBook(collection.directory).queries() if judgements else ()
     with collection.using() as live:
         database = scratch / DATABASE_MEMBER
-        recorded = write_exchange(live.directory / DATABASE_FILE, database)
+        written = write_exchange(live.directory / DATABASE_FILE, database)
         write_settings(scratch, live.config.settings)
         writer.add(SETTINGS_MEMBER, _parts(scratch / SETTINGS_MEMBER), is_text=True)
         writer.add(DATABASE_MEMBER, _parts(database), is_text=True)
         # Vectors that were added since are left out: the exported database does not know them.
-        for vectors in _files(live.archive, recorded):
+        for vectors in _files(live.archive, written.rows):
             writer.add(f"vectors/{vectors.path.name}", live.archive.content(vectors))
         if queries:
             writer.add(JUDGEMENTS_MEMBER, [queries_text(queries).encode("utf-8")], is_text=True)
-        totals = live.ledger.totals()
         manifest = Manifest(
             name=collection.name,
             exported_at=time.time(),
             program=metadata.version("gircse-search"),
-            documents=totals.documents,
-            chunks=totals.chunks,
+            documents=written.documents,
+            chunks=written.chunks,
             index=live.record.index,
             members=tuple(writer.members),
         )

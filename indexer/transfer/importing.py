@@ -30,11 +30,12 @@ from indexer.errors import StorageError, UsageError
 from indexer.evaluation.judged_queries import JudgedQuery, query_text, read_queries
 from indexer.evaluation.judgement_book import JudgementBook
 from indexer.storage.database import Database
+from indexer.storage.ledger import LedgerTotals
 from indexer.storage.segments import disk_errors, sync_folder
 from indexer.stores.index_types import DEFAULT_INDEX_TYPE, INDEX_TYPES
 from indexer.stores.reading import load_document
 from indexer.transfer.exchange import read_exchange
-from indexer.transfer.manifest import DATABASE_MEMBER, JUDGEMENTS_MEMBER, Manifest
+from indexer.transfer.manifest import DATABASE_MEMBER, JUDGEMENTS_MEMBER
 from indexer.transfer.unpacking import OnBytes, open_archive, read_manifest, unpack
 from indexer.verification.content import check_content
 from indexer.verification.findings import Findings
@@ -42,7 +43,7 @@ from indexer.verification.findings import Findings
 if TYPE_CHECKING:
     from indexer.collections.library import Library
 
-__all__ = ["ImportReport", "import_collection", "peek"]
+__all__ = ["ImportReport", "import_collection"]
 
 _LONGEST_TEXT = 2**28  # bytes of one document, unpacked
 _VECTORS_PER_READ = 8192
@@ -68,17 +69,6 @@ class ImportReport:
     model: str
     index: str
     judged: int
-
-
-def peek(file: Path) -> Manifest:
-    """Return what an archive says of itself, without importing it.
-
-    Raises:
-        UsageError: there is no such file.
-        StorageError: it is no archive of a collection, or damaged.
-    """
-    with open_archive(file) as archive:
-        return read_manifest(archive)
 
 
 def import_collection(
@@ -115,18 +105,17 @@ def import_collection(
             with disk_errors(unpacked, needed=0):
                 unpacked.mkdir()
             unpack(archive, manifest, unpacked, on_bytes=told)
-            return _Import(draft, name, manifest, told).make(unpacked)
+            return _Import(draft, name, manifest.index, told).make(unpacked)
 
 
 class _Import:
     """Makes a collection of what was unpacked, in the folder that will be its own."""
 
-    def __init__(self, draft: Path, name: str, manifest: Manifest, on_bytes: OnBytes) -> None:
+    def __init__(self, draft: Path, name: str, index: str, on_bytes: OnBytes) -> None:
         self._draft = draft
         self._name = name
-        self._manifest = manifest
         self._on_bytes = on_bytes
-        self._record = GenerationRecord(1, "content-1", index=_index_type(manifest.index))
+        self._record = GenerationRecord(1, "content-1", index=_index_type(index))
 
     def make(self, unpacked: Path) -> ImportReport:
         settings = read_settings(unpacked.parent, unpacked)
@@ -141,15 +130,15 @@ class _Import:
         judged = _judged(unpacked / JUDGEMENTS_MEMBER)
         if judged:
             JudgementBook(self._draft).take_over(judged)
-        self._publish()
+        totals = self._publish()
         with disk_errors(unpacked, needed=0):
             for path in unpacked.iterdir():
                 path.unlink()
             unpacked.rmdir()
         return ImportReport(
             name=self._name,
-            documents=self._manifest.documents,
-            chunks=self._manifest.chunks,
+            documents=totals.documents,
+            chunks=totals.chunks,
             model=settings.model,
             index=self._record.index,
             judged=len(judged),
@@ -174,8 +163,12 @@ class _Import:
     def _tell(self, what: str, done: int, total: int) -> None:
         self._on_bytes(what.replace("content-1/", ""), 0)
 
-    def _publish(self) -> None:
-        """Build the index, see that searches find what there is, and write what makes it whole."""
+    def _publish(self) -> LedgerTotals:
+        """Build the index, see that searches find what there is, and write what makes it whole.
+
+        Returns:
+            What the collection holds.
+        """
         identity = Identity.new()
         write_identity(self._draft, identity)
         with disk_errors(self._draft, needed=0):
@@ -187,7 +180,9 @@ class _Import:
                 archive.read(range(begin, min(begin + _VECTORS_PER_READ, len(archive))))
             generation.store.flush()
             probe(generation)
+            totals = generation.ledger.totals()
         write_first(self._draft, replace(self._record, made_at=time.time()))
+        return totals
 
 
 def _judged(file: Path) -> tuple[JudgedQuery, ...]:

@@ -26,6 +26,15 @@ OnBytes = Callable[[str, int], None]
 _LARGEST_MANIFEST = 16 * 2**20
 _BUFFER_BYTES = 2**20
 _PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+# What zipfile, zlib and json say of bytes that make no sense.
+_SENSELESS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+    RecursionError,
+    ValueError,
+)
 _SPARE_SHARE = 0.05  # of the disk's free space is left to others
 
 
@@ -42,8 +51,7 @@ def open_archive(file: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with disk_errors(file, needed=0), zipfile.ZipFile(file) as archive:
             yield archive
-    # what zipfile and zlib say of bytes that make no sense
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError) as error:
+    except _SENSELESS as error:
         raise StorageError(
             f"{file} is no archive of a collection, or is damaged: {error}; nothing was imported"
         ) from error
@@ -53,12 +61,13 @@ def read_manifest(archive: zipfile.ZipFile) -> Manifest:
     """Return what an archive says of itself, once that agrees with its directory.
 
     Raises:
-        zipfile.BadZipFile, ValueError: it is damaged, or holds what it should not.
+        zipfile.BadZipFile, ValueError, RecursionError: it is damaged, or holds what it should not.
     """
     listed = archive.infolist()
     names = [info.filename for info in listed]
     if MANIFEST_MEMBER not in names:
         raise ValueError(f"it has no {MANIFEST_MEMBER}")
+    _check_entry(archive.getinfo(MANIFEST_MEMBER), None)
     if archive.getinfo(MANIFEST_MEMBER).file_size > _LARGEST_MANIFEST:
         raise ValueError(f"its {MANIFEST_MEMBER} is larger than any that is written")
     with archive.open(MANIFEST_MEMBER) as stream:

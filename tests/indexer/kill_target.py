@@ -18,6 +18,7 @@ from indexer.documents import text_hash
 from indexer.indexing.index_report import IndexOptions
 from indexer.indexing.pipeline import index_paths
 from tests.indexer.fake_model import FakeEmbedder, FakeModel
+from tests.indexer.opening import open_or_create
 
 SECONDS_PER_TEXT = 0.002
 
@@ -44,7 +45,7 @@ def main() -> None:
     model = FakeModel(home.parent / "tokenizer.json")
     library = Library(home, resolve=lambda name: model)
     say("started")
-    with library.open_or_create("docs", model=model) as collection:
+    with open_or_create(library, "docs", model) as collection:
         report = index_paths(
             collection,
             [files],

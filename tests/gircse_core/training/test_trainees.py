@@ -229,6 +229,16 @@ def test_soft_tokens_are_made_of_frequent_content_words(encoder):
 def test_options_that_do_not_fit_are_refused(checkpoints, encoder):
     with pytest.raises(TrainingInputError, match=r"dropout is 0\.1"):
         _trainee(encoder, dropout=0.1)
+    most = PrefixEncoder.load(
+        replace(resolve(str(encoder)).config, max_length=8),
+        encoder,
+        device=torch.device("cpu"),
+        dtype=torch.float32,
+    ).sizes.max_positions
+    told = f"max_length is {most - 2} and steps is 3, .* {most} .* max_length of {most - 3} or less"
+    with pytest.raises(TrainingInputError, match=told):
+        _trainee(encoder, max_length=most - 2)
+    _trainee(encoder, max_length=most - 3)
     with pytest.raises(TrainingInputError, match="unknown keys"):
         _trainee(encoder, conventions=(("gait", 1),))
     with pytest.raises(TrainingInputError, match="gate must be float"):

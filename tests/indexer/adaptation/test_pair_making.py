@@ -17,6 +17,7 @@ from indexer.errors import FingerprintMismatchError, UsageError
 from indexer.indexing.index_report import IndexOptions
 from indexer.indexing.pipeline import index_paths
 from tests.indexer.fake_model import FakeEmbedder, FakeModel, write_tokenizer
+from tests.indexer.generation_making import draft_index, swap
 
 MATERIALS = {
     "stone": "quarries masons granite heavy arches",
@@ -159,3 +160,36 @@ def test_another_model_is_refused(collection: Collection, tmp_path: Path):
 
     with pytest.raises(FingerprintMismatchError, match="weights: 0123 / other"):
         make_pairs(collection, tmp_path / "p.jsonl.gz", embedder=other)
+
+
+def test_documents_that_go_meanwhile_are_left_out(
+    collection: Collection, embedder: FakeEmbedder, tmp_path: Path
+):
+    def delete(activity: str, done: int, total: int) -> None:
+        collection.delete_documents([one.id for one in collection.store.documents()])
+
+    file = tmp_path / "pairs.jsonl.gz"
+    mix = PairMix(pairs=70, passages=7)  # the negatives are of other passages, too
+    make_pairs(collection, file, embedder=embedder, mix=mix)
+    before = lines(file)
+    make_pairs(collection, file, embedder=embedder, mix=mix, on_progress=delete)
+    after = lines(file)
+    assert [line["query"] for line in after] == [line["query"] for line in before]
+    assert sum(len(line["neg"]) for line in after) < sum(len(line["neg"]) for line in before)
+
+
+def test_pairs_are_made_in_one_generation(
+    collection: Collection, embedder: FakeEmbedder, tmp_path: Path
+):
+    numbers = []
+
+    def swap_away(activity: str, done: int, total: int) -> None:
+        swap(collection, draft_index(collection))
+        with collection.using() as generation:
+            numbers.append(generation.record.number)
+
+    file = tmp_path / "pairs.jsonl.gz"
+    make_pairs(collection, file, embedder=embedder, mix=PairMix(pairs=80), on_progress=swap_away)
+    assert numbers == [1]
+    with collection.using() as generation:
+        assert generation.record.number == 2

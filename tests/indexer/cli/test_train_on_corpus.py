@@ -70,6 +70,23 @@ def test_the_default_model_is_fitted_to_a_collection_in_one_go(tmp_path: Path, d
     assert "is not empty" in again
 
 
+def test_options_that_mean_nothing_to_the_fit_are_refused(tmp_path: Path, documents: Path):
+    run("index", documents, "--collection", "work", "--steps", 0)
+    train = ("train", "--on-corpus", "work", "--out", tmp_path / "fitted")
+    for more, names in (
+        (("--steps", 3, "--lr", 1e-3), "--steps, --lr"),
+        (("--seed", 0), "--seed"),
+        (("--mine", 2, "--leave-out", "x"), "--mine, --leave-out"),
+        (("--set", "gate=1", "--dtype", "float32"), "--dtype, --set"),
+        (("--no-symmetric",), "--symmetric"),
+    ):
+        said = " ".join(run(*train, *more, code=2).split())
+        assert f"where {names} would mean nothing" in said
+        assert "add --updates" in said
+    assert "updates is 0" in " ".join(run(*train, "--updates", 0, code=2).split())
+    assert not list(tmp_path.glob("fitted*"))
+
+
 def test_a_collection_without_passages_cannot_be_fitted_to(tmp_path: Path):
     Library(Path(os.environ["GIRCSE_HOME"])).create("empty", model="gircse-minilm").close()
     said = run("train", "--on-corpus", "empty", "--out", tmp_path / "fitted", code=2)
@@ -89,6 +106,11 @@ def test_a_resumed_run_keeps_its_pairs(tmp_path: Path, documents: Path):
 
     run(*train, "--resume")
 
+    assert pairs.stat().st_mtime_ns == written_at
+
+    said = run(*train, code=2)  # and one that is refused takes no pairs from the run that is there
+
+    assert "holds a run already. Go on with it with --resume" in " ".join(said.split())
     assert pairs.stat().st_mtime_ns == written_at
 
 

@@ -116,28 +116,6 @@ def test_an_unknown_name_is_answered_with_those_there_are(library):
         library.open("docs")
 
 
-def test_open_or_create(library, model):
-    library.open_or_create("docs", model=model, steps=2).close()
-    with library.open_or_create("docs", model=model) as collection:
-        assert collection.config.steps == 2
-    with pytest.raises(FingerprintMismatchError, match="steps: 2 / 3"):
-        library.open_or_create("docs", model=model, steps=3)
-    with pytest.raises(FingerprintMismatchError, match="max_tokens"):
-        library.open_or_create("docs", model=model, chunking=ChunkingConfig(max_tokens=100))
-
-
-def test_two_that_create_at_once_get_the_same_collection(library, model, monkeypatch):
-    made = library.create
-
-    def slower(name, **settings):
-        made(name, **settings).close()  # another process, in between
-        return made(name, **settings)
-
-    monkeypatch.setattr(library, "create", slower)
-    with library.open_or_create("docs", model=model) as collection:
-        assert collection.name == "docs"
-
-
 def test_another_model_is_refused_with_both_values_and_the_ways_out(library, model):
     with library.create("docs", model=model) as collection:
         collection.check_model(model)

@@ -142,6 +142,22 @@ def test_swaps_leave_no_file_open(collection, other):
     assert open_files[-1] <= open_files[1]
 
 
+def test_a_generation_that_could_not_be_opened_is_tried_again(collection, other, monkeypatch):
+    move_to_edition(collection, 4)
+
+    def fails(directory, record):
+        raise StorageError("too many open files")
+
+    monkeypatch.setattr("indexer.collections.live_generation.Generation", fails)
+    for _ in range(2):  # not even the second time may the old one answer
+        with pytest.raises(StorageError, match="too many open files"), other.using():
+            pass
+    monkeypatch.undo()
+    with other.write_lock() as live:
+        assert live.config.steps == 4
+        assert live.record.number == 2
+
+
 def test_what_was_measured_is_no_swap(collection, other):
     with other.using() as generation:
         pass

@@ -23,6 +23,7 @@ from indexer.distributed.work import ClusterModel
 from indexer.indexing.index_report import IndexOptions
 from tests.indexer.distributed.in_process import tokenizer_of
 from tests.indexer.fake_model import FakeEmbedder, FakeModel
+from tests.indexer.opening import open_or_create
 
 SECONDS_PER_TEXT = 0.05
 DEADLY = "Whoever reads this sentence dies."
@@ -52,7 +53,7 @@ def main() -> None:
     say("started")
     with (
         StopOnSignal(Terminal()) as stop,
-        library.open_or_create("docs", model=model) as collection,
+        open_or_create(library, "docs", model) as collection,
         RayCluster(cpus=2) as cluster,
     ):
         engine = RayEngine(

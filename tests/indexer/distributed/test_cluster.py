@@ -1,5 +1,6 @@
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -33,7 +34,7 @@ def test_a_cluster_that_was_not_started_can_be_stopped(monkeypatch):
 
 
 def test_folders_of_killed_runs_are_removed_and_others_are_not(tmp_path, monkeypatch):
-    monkeypatch.setattr(cluster_module.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(cluster_module, "_place", lambda: tmp_path)
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     left = tmp_path / f"gircse-ray-{ended.pid}-abc"
@@ -54,8 +55,11 @@ def test_the_folder_of_a_run_is_private_and_short(tmp_path, monkeypatch):
     try:
         assert folder.parent == Path("/tmp")
         assert folder.stat().st_mode & 0o077 == 0
+        monkeypatch.setattr(cluster_module, "_is_alive", lambda process: process != os.getpid())
+        cluster_module._sweep()  # as the next run would, had this one been killed
+        assert not folder.exists()
     finally:
-        folder.rmdir()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,25 @@ def test_what_is_no_set_is_refused_and_leaves_nothing(
     assert not root.exists() or list(root.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "packing", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+)
+def test_a_damaged_archive_is_refused_and_leaves_nothing(
+    sets: JudgedSets, tmp_path: Path, packing: int
+) -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", packing) as archive:
+        archive.writestr("queries.jsonl", bytes(range(256)) * 100)
+        archive.writestr("qrels/test.tsv", "q\td\t1\n")
+        start = archive.getinfo("queries.jsonl").header_offset + 30 + len("queries.jsonl")
+    content = bytearray(out.getvalue())
+    for place in range(start + 10, start + 60):
+        content[place] ^= 0xFF
+    with pytest.raises(UsageError, match=r"x\.zip cannot be unpacked \("):
+        sets.add_archive("x.zip", io.BytesIO(content))
+    assert list((tmp_path / "home/judged-sets").iterdir()) == []
+
+
 def test_a_folder_that_is_no_set_is_refused(sets: JudgedSets, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is no judged set"):
         sets.add_folder(tmp_path)

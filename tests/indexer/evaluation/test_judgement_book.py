@@ -176,6 +176,30 @@ def test_a_damaged_file_is_named_with_its_line(book: JudgementBook) -> None:
         book.queries()
 
 
+@pytest.mark.parametrize(
+    "passage",
+    [
+        None,
+        {"grade": float("inf")},
+        {"judged_at": 10**400},
+        {"judged_at": float("inf")},
+        {"judged_at": float("nan")},
+        {"judged_at": 1e300},
+    ],
+)
+def test_judgements_that_could_not_be_shown_are_refused(
+    book: JudgementBook, passage: dict[str, float] | None
+) -> None:
+    book.judge("one", record(TAP), None, 1)
+    file = book.folder / "queries.jsonl"
+    line = json.loads(file.read_text())
+    known = line["metadata"]["passages"]
+    line["metadata"]["passages"] = [] if passage is None else [known[0] | passage]
+    file.write_text(json.dumps(line) + "\n")
+    with pytest.raises(StorageError, match=r"queries.jsonl:1 is no judged query"):
+        book.queries()
+
+
 def test_what_makes_no_sense_is_refused(book: JudgementBook) -> None:
     with pytest.raises(UsageError, match="the query is empty"):
         book.judge(" \n", record(TAP), None, 1)

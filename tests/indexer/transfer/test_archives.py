@@ -23,10 +23,10 @@ from indexer.storage import archive, segments
 from indexer.storage.sealed_json import sealed_text
 from indexer.transfer import unpacking
 from indexer.transfer.exporting import export_collection
-from indexer.transfer.importing import import_collection, peek
+from indexer.transfer.importing import import_collection
 from indexer.verification.verifier import verify
 from tests.indexer.fake_model import FakeEmbedder, vector
-from tests.indexer.verification.collections import Place, make_place
+from tests.indexer.verification.collections import Place, make_place, manifest_of
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def answers(place: Place, name: str = "docs") -> list[object]:
 
 
 def test_hits_are_identical_on_another_machine(origin, exported, tmp_path):
-    manifest = peek(exported)
+    manifest = manifest_of(exported)
     assert (manifest.name, manifest.documents, manifest.chunks) == ("docs", 6, 12)
     other = origin.elsewhere(tmp_path)
     report = import_collection(other.library, exported)
@@ -127,6 +127,34 @@ def test_an_export_while_others_write_is_whole(origin, tmp_path, monkeypatch):
         assert verify(other.directory).is_sound
 
 
+def test_an_export_counts_what_it_holds_and_not_what_came_since(origin, tmp_path):
+    place = origin.copy(tmp_path)
+    place.files = place.folder
+    (place.folder / "late.md").write_text("# Late\n\nIt came while others were at work.")
+    file, seen = tmp_path / "out.zip", set()
+
+    def meanwhile(name: str, done: int) -> None:
+        if not seen:
+            place.index()
+        seen.add(name)
+
+    with place.library.open("docs") as collection:
+        manifest = export_collection(collection, file, on_bytes=meanwhile)
+        assert collection.ledger.totals().documents == 7
+    assert (manifest.documents, manifest.chunks) == (6, 12)
+    (tmp_path / "machine").mkdir()
+    report = import_collection(place.elsewhere(tmp_path / "machine").library, file)
+    assert (report.documents, report.chunks) == (6, 12)
+
+
+def test_an_import_counts_what_came_and_not_what_was_claimed(origin, exported, tmp_path):
+    file = repacked(
+        exported, tmp_path / "boast.zip", claims=lambda values: values.update(documents=99)
+    )
+    report = import_collection(origin.elsewhere(tmp_path).library, file)
+    assert (report.documents, report.chunks) == (6, 12)
+
+
 def test_an_archive_is_replaced_only_when_told_to(origin, exported, tmp_path):
     with origin.library.open("docs") as collection:
         with pytest.raises(UsageError, match=r"already.*--force"):
@@ -138,7 +166,7 @@ def test_an_archive_is_replaced_only_when_told_to(origin, exported, tmp_path):
         file = tmp_path / "file.zip"
         file.write_text("old")
         export_collection(collection, file, overwrite=True)
-    assert peek(file).documents == 6
+    assert manifest_of(file).documents == 6
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file.zip"]
 
 
@@ -248,6 +276,10 @@ def test_an_unchanged_archive_survives_repacking(origin, exported, tmp_path):
         ("UPDATE documents SET title = x'ff'", "documents.title"),
         ("UPDATE chunks SET start = 'a'", "chunks.start"),
         ("UPDATE files SET state = 'gone'", "states of files"),
+        ("UPDATE files SET updated_at = 9e999", "files.updated_at that are no times"),
+        ("UPDATE files SET updated_at = -1e300", "files.updated_at that are no times"),
+        ("UPDATE documents SET modified_at = 1e300", "documents.modified_at that are no times"),
+        ("UPDATE documents SET modified_at = -9e999", "documents.modified_at that are no times"),
         ("INSERT INTO state VALUES ('change_floor', 9)", "settings"),
         ("UPDATE words SET text = 'forged' WHERE key = 1", "damaged"),
         ("UPDATE documents SET title = 'forged' WHERE key = 1", "damaged"),
@@ -335,6 +367,21 @@ def test_what_is_no_archive_is_refused(origin, tmp_path):
     with zipfile.ZipFile(file, "w") as packed:
         packed.writestr("hello.txt", "hello")
     refused(origin, file, tmp_path, r"no manifest\.json")
+
+
+def test_a_manifest_that_cannot_be_read_is_refused(origin, exported, tmp_path):
+    content = bytearray(exported.read_bytes())
+    content[content.rfind(b"manifest.json") - 46 + 8] |= 1  # flags of its entry
+    file = tmp_path / "secret.zip"
+    file.write_bytes(content)
+    refused(origin, file, tmp_path, "'manifest.json' is encrypted")
+    for packing in (zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2):
+        with zipfile.ZipFile(file, "w", packing) as packed:
+            packed.writestr("manifest.json", "{}")
+        refused(origin, file, tmp_path, "'manifest.json' is encrypted or packed in an unknown way")
+    with zipfile.ZipFile(file, "w") as packed:
+        packed.writestr("manifest.json", "[" * 100_000)
+    refused(origin, file, tmp_path, "no archive of a collection, or is damaged")
 
 
 def test_a_disk_without_room_is_named_first(origin, exported, tmp_path, monkeypatch):

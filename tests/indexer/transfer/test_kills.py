@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from indexer.transfer.exporting import export_collection
-from indexer.transfer.importing import peek
 from indexer.transfer.snapshots import create_snapshot, restore_snapshot
 from indexer.verification.verifier import verify
-from tests.indexer.verification.collections import Place, make_place, open_place
+from tests.indexer.verification.collections import Place, make_place, manifest_of, open_place
 
 ROOT = Path(__file__).parents[3]
 KILLS = 3
@@ -76,7 +75,7 @@ def test_what_is_killed_leaves_a_sound_collection(origin, tmp_path, operation):
             report = verify(place.library.directory(name))
             assert report.is_sound, (event, report.problems)
         if operation == "export":
-            assert not (home / "out.zip").exists() or peek(home / "out.zip").documents == 6
+            assert not (home / "out.zip").exists() or manifest_of(home / "out.zip").documents == 6
         elif operation == "rollback":
             assert len(sources(place)) == 6
         is_done = {"import": "copy" in place.library.names()}

@@ -8,7 +8,10 @@ from pathlib import Path
 from indexer.collections.library import Collection, Library
 from indexer.indexing.index_report import IndexOptions, IndexReport
 from indexer.indexing.pipeline import index_paths
+from indexer.transfer.manifest import Manifest
+from indexer.transfer.unpacking import open_archive, read_manifest
 from tests.indexer.fake_model import FakeEmbedder, FakeModel, write_tokenizer
+from tests.indexer.opening import open_or_create
 
 NAME = "docs"
 
@@ -38,7 +41,7 @@ class Place:
             (self.files / f"{number:03}.md").write_text(text)
 
     def index(self, name: str = NAME) -> IndexReport:
-        with self.library.open_or_create(name, model=self.model) as collection:
+        with open_or_create(self.library, name, self.model) as collection:
             return self.index_into(collection)
 
     def index_into(self, collection: Collection) -> IndexReport:
@@ -78,3 +81,9 @@ def open_place(folder: Path, home: Path) -> Place:
     place.model = FakeModel(folder / "tokenizer.json")
     place.library = Library(home, resolve=lambda name: place.model)
     return place
+
+
+def manifest_of(file: Path) -> Manifest:
+    """Return what an archive says of itself."""
+    with open_archive(file) as archive:
+        return read_manifest(archive)

