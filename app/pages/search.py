@@ -32,11 +32,13 @@ _EXAMPLES = (
 )
 _GROUPINGS: dict[str, Grouping] = {"Passages": "passage", "Documents": "document"}
 # Constant and ours: nothing of a document or a query ever gets into it. It looks for the box until
-# it is there, and takes the focus from nothing that the user has chosen.
+# it is there, and gives up for good once the user has chosen anything else: when that goes, the
+# page must not jump to its top.
 _FOCUS = """<script>
 (function look(tries) {
+  if (document.activeElement !== document.body) return;
   const box = document.querySelector('input[type="search"]');
-  if (box && document.activeElement === document.body) box.focus();
+  if (box) box.focus({preventScroll: true});
   if (tries && document.activeElement !== box) setTimeout(look, 100, tries - 1);
 })(20)
 </script>"""

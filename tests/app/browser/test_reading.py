@@ -16,7 +16,7 @@ from indexer.embedder import Embedder
 from indexer.indexing.index_report import IndexOptions
 from indexer.indexing.pipeline import index_paths
 from tests.app.browser.test_searching import CONTRAST, NAMELESS
-from tests.app.browser.watching import Watched, watch
+from tests.app.browser.watching import Watched, wait_until_drawn, watch
 from tests.app.conftest import DOCUMENTS
 from tests.app.server_process import Served, served, wait_for_model
 from tests.indexer.preview.pdf_making import endless_page
@@ -84,8 +84,10 @@ def show_hit(page: Page, app: Served, words: str) -> None:
     page.goto(f"{app.url}/?mode=Words&q={words.replace(' ', '+')}")
     expect(page.get_by_text("in all:")).to_be_visible()
     page.locator(".gs-hit").first.wait_for()
+    wait_until_drawn(page)
     page.get_by_role("button", name="Read", exact=True).first.click()
     reader(page).wait_for()
+    wait_until_drawn(page)
 
 
 def reader(page: Page) -> Locator:

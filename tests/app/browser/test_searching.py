@@ -15,7 +15,7 @@ from indexer.collections.library import Library
 from indexer.embedder import load_embedder
 from indexer.indexing.index_report import IndexOptions
 from indexer.indexing.pipeline import index_paths
-from tests.app.browser.watching import watch
+from tests.app.browser.watching import wait_until_drawn, watch
 from tests.app.conftest import DOCUMENTS
 from tests.app.server_process import Served, served
 
@@ -28,6 +28,7 @@ def search(page: Page, text: str) -> None:
 def wait_until_refined(page: Page, steps: int) -> None:
     """Wait until the model is ready and a search has taken so many steps, and is done."""
     expect(page.locator(".gs-status")).to_contain_text(re.compile(rf"\u00b7 {steps} steps?"))
+    wait_until_drawn(page)
 
 
 def test_typing_at_once_and_enter_bring_passages_with_page_and_highlight(
@@ -41,6 +42,7 @@ def test_typing_at_once_and_enter_bring_passages_with_page_and_highlight(
     first = page.locator(".gs-hit").first
     expect(first).to_contain_text("storing-food-safely.pdf")
     expect(first).to_contain_text("page ")
+    wait_until_refined(page, 5)
     mark = first.locator("mark").first
     weight, background = mark.evaluate(
         "mark => [getComputedStyle(mark).fontWeight, getComputedStyle(mark).backgroundColor]"
@@ -185,6 +187,7 @@ def test_the_slider_is_dragged_and_the_search_takes_longer(app: Served, page: Pa
     slider = page.get_by_role("slider")
     expect(slider).to_have_attribute("aria-label", slider_name(0))
     expect(page.locator(".gs-latency p")).to_contain_text("reading")
+    wait_until_drawn(page)
     assert steps_shown(page) == 0
     before = milliseconds_promised(page)
     thumb, track = slider.bounding_box(), page.locator(".stSlider").bounding_box()
@@ -196,6 +199,7 @@ def test_the_slider_is_dragged_and_the_search_takes_longer(app: Served, page: Pa
     page.mouse.up()
     expect(slider).to_have_attribute("aria-label", slider_name(20))
     expect(page.locator(".gs-latency p")).to_contain_text("20 steps of")
+    wait_until_drawn(page)
     assert milliseconds_promised(page) > before
     assert "steps=20" in page.url
 
@@ -277,6 +281,7 @@ def test_feedback_changes_the_ranking_and_can_be_shared(app: Served, page: Page)
     page.get_by_role("button", name="More of this").nth(6).click()
     expect(page.get_by_role("button", name=re.compile("^.*More of .* \u00d7$"))).to_be_visible()
     expect(passages.nth(6)).not_to_have_text(liked)
+    wait_until_refined(page, 5)
     assert passages.all_inner_texts().index(liked) < 6
     address = page.url
     assert "like=" in address

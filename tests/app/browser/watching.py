@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from playwright.sync_api import ConsoleMessage, Dialog, Page, Request
+from playwright.sync_api import ConsoleMessage, Dialog, Page, Request, expect
 
 
 @dataclass
@@ -47,6 +47,11 @@ def watch(page: Page) -> Watched:
     page.on("pageerror", lambda error: watched.complaints.append(str(error)))
     page.on("dialog", note_dialog)
     return watched
+
+
+def wait_until_drawn(page: Page) -> None:
+    """Wait until the page is not being drawn: what a test reads from it then stays as it is."""
+    expect(page.locator(".stApp")).to_have_attribute("data-test-script-state", "notRunning")
 
 
 def note_socket(watched: Watched, url: str) -> None:
