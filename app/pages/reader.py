@@ -22,18 +22,29 @@ __all__ = ["draw_reader", "show_document"]
 
 _TITLE_CHARS = 120
 # Constant and ours, but for a key of ours that has it run again for another passage: nothing of a
-# document ever gets into it. It looks for the passage until that is drawn. Beside the results only
-# the reader scrolls: the page stays where it is.
+# document ever gets into it. While the page is drawn, the passage may come late, move, or stand
+# there twice: it is looked after for some seconds, or until the user does anything. Beside the
+# results only the reader scrolls: the page stays where it is.
 _SCROLL = """<script data-for="{key}">
-(function look(tries) {{
-  const found = document.getElementById('gs-found');
-  if (!found) return tries && setTimeout(look, 100, tries - 1);
-  const pane = found.closest('[class*="st-key-gs-reader-"]');
-  if (!pane) return found.scrollIntoView({{block: 'center', inline: 'nearest'}});
-  const [inner, outer] = [found.getBoundingClientRect(), pane.getBoundingClientRect()];
-  const above = Math.max(72, (outer.height - inner.height) / 2);
-  pane.scrollTop += inner.top - outer.top - above;
-}})(20)
+(function () {{
+  let tries = 40;
+  const stop = () => {{ tries = 0; }};
+  for (const deed of ['wheel', 'touchstart', 'pointerdown', 'keydown'])
+    addEventListener(deed, stop, {{once: true, passive: true, capture: true}});
+  (function look() {{
+    if (tries-- <= 0) return;
+    const found = [...document.querySelectorAll('#gs-found')].at(-1);
+    if (found) show(found);
+    setTimeout(look, 100);
+  }})();
+  function show(found) {{
+    const pane = found.closest('[class*="st-key-gs-reader-"]');
+    if (!pane) return found.scrollIntoView({{block: 'center', inline: 'nearest'}});
+    const [inner, outer] = [found.getBoundingClientRect(), pane.getBoundingClientRect()];
+    const above = Math.max(72, (outer.height - inner.height) / 2);
+    pane.scrollTop += inner.top - outer.top - above;
+  }}
+}})()
 </script>"""
 
 
@@ -64,6 +75,8 @@ def draw_reader(
     record: DocumentRecord,
     chunk: Chunk | None = None,
     highlights: Sequence[tuple[int, int]] = (),
+    *,
+    place: str = "",
 ) -> None:
     """Draw a document around a passage, or from its start, into the container at hand.
 
@@ -75,8 +88,9 @@ def draw_reader(
         record: the document.
         chunk: the passage.
         highlights: spans of the passage to mark.
+        place: of the reader on the page; in another one the passage is looked for anew.
     """
-    st.fragment(_draw)(parts, collection, record, chunk, tuple(highlights))
+    st.fragment(_draw)(parts, collection, record, chunk, tuple(highlights), place)
 
 
 def _draw(
@@ -85,6 +99,7 @@ def _draw(
     record: DocumentRecord,
     chunk: Chunk | None,
     highlights: Spans,
+    place_on_page: str,
 ) -> None:
     try:
         with parts.collections.use(collection) as opened:
@@ -120,7 +135,7 @@ def _draw(
     passage = Passage(document, chunk, *place)
     if view == TEXT or not draw_preview(parts, original, passage, highlights, key):
         draw_text(passage, highlights, key)
-    st.html(_SCROLL.format(key=f"{key}-{view}"), unsafe_allow_javascript=True)
+    st.html(_SCROLL.format(key=f"{key}-{view}-{place_on_page}"), unsafe_allow_javascript=True)
 
 
 def _head(parts: Services, record: DocumentRecord, document: Document, chunk: Chunk | None) -> str:

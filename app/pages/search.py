@@ -224,7 +224,8 @@ def _show_reader(parts: Services, answer: Answer) -> None:
     if hit is None:
         return
     is_chosen = st.session_state.get(OPEN_KEY) == hit.chunk.id
-    with st.container(key="gs-reader-chosen" if is_chosen else "gs-reader-first"):
+    place = "gs-reader-chosen" if is_chosen else "gs-reader-first"
+    with st.container(key=place):
         with st.container(horizontal=True, vertical_alignment="top", key="gs-reader-head"):
             st.html(f'<h2 class="gs-reader-title">{plain(hit.document.title)}</h2>')
             st.button(
@@ -235,7 +236,9 @@ def _show_reader(parts: Services, answer: Answer) -> None:
                 on_click=st.session_state.pop,
                 args=(OPEN_KEY, None),
             )
-        draw_reader(parts, answer.query.collection, hit.document, hit.chunk, hit.highlights)
+        draw_reader(
+            parts, answer.query.collection, hit.document, hit.chunk, hit.highlights, place=place
+        )
         if is_chosen:
             st.html(_SHEET.format(key=hit.chunk.id), unsafe_allow_javascript=True)
 
