@@ -398,6 +398,18 @@ def test_more_than_may_be_uploaded_is_refused_whole(
     assert not list((home / "uploads").rglob("*.txt"))
 
 
+def with_a_held_job(
+    build_services: BuildServices, gated: GatedEmbedder, failure: Exception
+) -> Services:
+    """Return an app in which the model failed on the only upload."""
+    gated.failure = failure
+    services = build_services()
+    services.create_collection("notes")
+    services.add_uploads("notes", [upload(TAP)])
+    wait_until(lambda: services.activity("notes").held)
+    return services
+
+
 @pytest.mark.parametrize("end", ["pause", "delete"])
 def test_a_job_that_nobody_waits_for_is_not_looked_for_again_and_again(
     build_services: BuildServices,
@@ -406,11 +418,7 @@ def test_a_job_that_nobody_waits_for_is_not_looked_for_again_and_again(
     end: str,
 ) -> None:
     monkeypatch.setattr(indexing, "_RETRY_BUSY_S", 0.2)
-    gated.failure = CollectionBusyError("the device is taken")
-    services = build_services()
-    services.create_collection("notes")
-    services.add_uploads("notes", [upload(TAP)])
-    wait_until(lambda: services.activity("notes").held)
+    services = with_a_held_job(build_services, gated, CollectionBusyError("the device is taken"))
     if end == "pause":
         services.worker.pause("notes")
     else:
@@ -425,11 +433,9 @@ def test_a_job_that_nobody_waits_for_is_not_looked_for_again_and_again(
 def test_a_model_that_fails_holds_the_job_until_it_is_tried_again(
     build_services: BuildServices, gated: GatedEmbedder
 ) -> None:
-    gated.failure = ModelError("the device ran out of memory; use fewer jobs")
-    services = build_services()
-    services.create_collection("notes")
-    services.add_uploads("notes", [upload(TAP)])
-    wait_until(lambda: services.activity("notes").held)
+    services = with_a_held_job(
+        build_services, gated, ModelError("the device ran out of memory; use fewer jobs")
+    )
     (held,) = services.activity("notes").held
     assert "out of memory" in held.reason
     assert not held.is_retried
@@ -442,11 +448,7 @@ def test_a_model_that_fails_holds_the_job_until_it_is_tried_again(
 def test_a_surprise_ends_one_job_and_not_the_thread(
     build_services: BuildServices, gated: GatedEmbedder
 ) -> None:
-    gated.failure = ZeroDivisionError("never thought of")
-    services = build_services()
-    services.create_collection("notes")
-    services.add_uploads("notes", [upload(TAP)])
-    wait_until(lambda: services.activity("notes").held)
+    services = with_a_held_job(build_services, gated, ZeroDivisionError("never thought of"))
     assert "ZeroDivisionError" in services.activity("notes").held[0].reason
     gated.failure = None
     services.add_uploads("notes", [upload(PDF)])
