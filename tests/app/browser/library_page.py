@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from playwright.sync_api import FilePayload, Locator, Page, expect
+from playwright.sync_api import FilePayload, Locator, Page
 
 from indexer.collections.library import Library
+from tests.app.browser.watching import expect
 from tests.app.conftest import DOCUMENTS
 from tests.app.server_process import Served
 

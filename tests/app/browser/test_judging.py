@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page
 
 from indexer.collections.library import Library
 from indexer.embedder import load_embedder
@@ -15,7 +15,7 @@ from indexer.indexing.index_report import IndexOptions
 from indexer.indexing.pipeline import index_paths
 from tests.app.browser.test_refining import picture
 from tests.app.browser.test_searching import CONTRAST, NAMELESS
-from tests.app.browser.watching import watch
+from tests.app.browser.watching import expect, watch
 from tests.app.conftest import DOCUMENTS, FEW
 from tests.app.server_process import Served, served
 from tests.gircse_core import models

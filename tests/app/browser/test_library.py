@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page
 
 from app.library.file_states import PROBLEM_STATES
 from indexer.collections.library import Library
@@ -28,7 +28,7 @@ from tests.app.browser.library_page import (
     search,
     write_texts,
 )
-from tests.app.browser.watching import Watched
+from tests.app.browser.watching import Watched, expect
 from tests.app.conftest import DOCUMENTS
 from tests.app.server_process import Served, served
 from tests.app.waiting import wait_until

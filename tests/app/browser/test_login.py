@@ -16,9 +16,9 @@ import httpx
 import pytest
 from joserfc import jwt
 from joserfc.jwk import RSAKey
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page
 
-from tests.app.browser.watching import Watched
+from tests.app.browser.watching import Watched, expect
 from tests.app.server_process import Served, served
 
 KEY = "k" * 32

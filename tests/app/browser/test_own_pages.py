@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page
 
+from tests.app.browser.watching import expect
 from tests.app.server_process import answers, free_port
 from tests.app.waiting import wait_until
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pypdfium2
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page
 
 from indexer.collections.library import Library
 from indexer.embedder import Embedder
 from indexer.indexing.index_report import IndexOptions
 from indexer.indexing.pipeline import index_paths
 from tests.app.browser.test_searching import CONTRAST, NAMELESS
-from tests.app.browser.watching import Watched, wait_until_drawn, watch
+from tests.app.browser.watching import Watched, expect, wait_until_drawn, watch
 from tests.app.conftest import DOCUMENTS
 from tests.app.server_process import Served, served, wait_for_model
 from tests.indexer.preview.pdf_making import endless_page

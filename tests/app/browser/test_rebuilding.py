@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page
 
 from tests.app.browser.library_page import LONG_MS, manage, open_library, search
+from tests.app.browser.watching import expect
 from tests.app.server_process import Served
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page
 
 from tests.app.browser.test_searching import CONTRAST, NAMELESS
-from tests.app.browser.watching import watch
+from tests.app.browser.watching import expect, watch
 from tests.app.server_process import Served
 
 QUESTION = "how cold does the refrigerator have to be"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page
 
 from indexer.collections.library import Library
 from indexer.reindexing.drafts import find_draft
@@ -18,6 +18,7 @@ from tests.app.browser.library_page import (
     payload,
     write_texts,
 )
+from tests.app.browser.watching import expect
 from tests.app.server_process import served
 from tests.app.waiting import wait_until
 

@@ -9,13 +9,13 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page
 
 from indexer.collections.library import Library
 from indexer.embedder import load_embedder
 from indexer.indexing.index_report import IndexOptions
 from indexer.indexing.pipeline import index_paths
-from tests.app.browser.watching import wait_until_drawn, watch
+from tests.app.browser.watching import expect, wait_until_drawn, watch
 from tests.app.conftest import DOCUMENTS
 from tests.app.server_process import Served, served
 

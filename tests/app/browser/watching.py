@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, cast
 from urllib.parse import urlsplit
 
-from playwright.sync_api import ConsoleMessage, Dialog, Page, Request, expect
+from playwright.sync_api import (
+    ConsoleMessage,
+    Dialog,
+    Locator,
+    LocatorAssertions,
+    Page,
+    Request,
+)
+from playwright.sync_api import expect as expect_now
+
+TIMEOUT_MS = 30_000
+TWICE = "strict mode violation"
 
 
 @dataclass
@@ -47,6 +61,37 @@ def watch(page: Page) -> Watched:
     page.on("pageerror", lambda error: watched.complaints.append(str(error)))
     page.on("dialog", note_dialog)
     return watched
+
+
+class _Patient:
+    """Playwright's assertions, which give up at once where a locator finds two elements.
+
+    Streamlit shows what was and what comes side by side while it draws a page anew, so a second
+    one is waited out like anything else that is not yet as it should be.
+    """
+
+    def __init__(self, locator: Locator) -> None:
+        self._page = locator.page
+        self._assertions = expect_now(locator)
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        assertion = getattr(self._assertions, name)
+
+        def hold(*values: Any, timeout: float = TIMEOUT_MS, **options: Any) -> None:
+            end = time.monotonic() + timeout / 1000
+            while True:
+                try:
+                    return assertion(*values, timeout=timeout, **options)
+                except AssertionError as error:
+                    if TWICE not in str(error) or time.monotonic() > end:
+                        raise
+                self._page.wait_for_timeout(50)
+
+        return hold
+
+
+def expect(locator: Locator) -> LocatorAssertions:
+    return cast("LocatorAssertions", _Patient(locator))
 
 
 def wait_until_drawn(page: Page) -> None:
