@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from peft import PeftModel
+from peft import PeftModel, PromptTuningConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
@@ -101,6 +101,63 @@ def test_pickled_adapters_are_refused(checkpoints, tmp_path):
         GircseEmbedder(str(adapter))
 
 
+def test_a_pickled_adapter_beside_other_weights_is_not_read(checkpoints, tmp_path, monkeypatch):
+    adapter = models.write_peft_adapter(tmp_path / "adapter", checkpoints["qwen2"])
+    weights = adapter / "adapter_model.safetensors"
+    torch.save(load_file(weights), adapter / "adapter_model.bin")
+    weights.rename(adapter / "adapter_other.safetensors")
+    monkeypatch.setattr(torch, "load", lambda *args, **named: pytest.fail("a pickle was read"))
+    with pytest.raises(ModelIntegrityError, match=r"no adapter_model\.safetensors"):
+        GircseEmbedder(str(adapter))
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"r": "four"}, "does not fit its base model"),
+        ({"peft_type": "NO_SUCH"}, "does not fit its base model"),
+        ({"base_model_name_or_path": "a/b", "revision": 5}, "revision must be a text, but is 5"),
+    ],
+)
+def test_damaged_settings_of_an_adapter_are_named(checkpoints, tmp_path, changed, message):
+    adapter = models.write_peft_adapter(tmp_path / "adapter", checkpoints["qwen2"])
+    file = adapter / "adapter_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changed))
+    with pytest.raises(ModelIntegrityError, match=message):
+        GircseEmbedder(str(adapter))
+
+
+def test_an_adapter_that_cannot_be_merged_is_refused(checkpoints, tmp_path):
+    base = AutoModelForCausalLM.from_pretrained(checkpoints["qwen2"])
+    prompt = PromptTuningConfig(num_virtual_tokens=2, task_type="CAUSAL_LM")
+    get_peft_model(base, prompt).save_pretrained(tmp_path / "adapter")
+    with pytest.raises(UnsupportedModelError, match="PROMPT_TUNING"):
+        GircseEmbedder(str(tmp_path / "adapter"))
+
+
+@pytest.mark.parametrize(
+    ("changed", "error", "message"),
+    [
+        ({"hidden_size": 48}, ModelIntegrityError, r"in the shape .*, but by its config\.json"),
+        ({"num_hidden_layers": "three"}, UnsupportedModelError, "num_hidden_layers"),
+        (
+            {"quantization_config": {"quant_method": "gptq", "bits": 4}},
+            UnsupportedModelError,
+            "transformers cannot load",
+        ),
+    ],
+)
+def test_a_base_that_does_not_fit_its_settings_is_refused(
+    checkpoints, tmp_path, changed, error, message
+):
+    folder = tmp_path / "base"
+    shutil.copytree(checkpoints["qwen2"], folder)
+    file = folder / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changed))
+    with pytest.raises(error, match=message):
+        GircseEmbedder(str(folder))
+
+
 def _drop_weight(file: Path, name_part: str) -> None:
     tensors = load_file(file)
     name = next(name for name in tensors if name_part in name)
@@ -184,6 +241,11 @@ def test_an_adapter_that_does_not_fit_is_refused(checkpoints, tmp_path):
             "layers.-1.query.lora_A": torch.zeros(2, 32),
             "layers.-1.query.lora_B": torch.zeros(32, 2),
         },
+        "no matrix": {
+            "layers.0.query.lora_A": torch.tensor(1.0),
+            "layers.0.query.lora_B": torch.zeros(32, 2),
+        },
+        "no step": {"step_embeddings": torch.zeros(0, 32)},
     }
     for name, tensors in wrong.items():
         folder = models.write_prefix_model(tmp_path / name, base, tensors)
@@ -210,6 +272,9 @@ def test_encoders_of_other_kinds_are_refused(checkpoints, tmp_path):
         ),
         ("config.json", {"num_hidden_layers": True}, "num_hidden_layers is True"),
         ("config.json", {"layer_norm_eps": "small"}, "layer_norm_eps is 'small'"),
+        ("config.json", {"num_attention_heads": 5}, "hidden_size 32 cannot be shared among"),
+        ("config.json", {"max_position_embeddings": "many"}, "must be a number, but is 'many'"),
+        ("config.json", {"hidden_size": None, "text_config": [1]}, "states no hidden_size"),
         ("config.json", "{", r"config\.json cannot be read"),
         ("1_Pooling/config.json", "{", r"1_Pooling/config\.json cannot be read"),
         ("tokenizer.json", "{", r"tokenizer\.json cannot be read as a tokenizer"),
@@ -226,6 +291,31 @@ def test_damaged_settings_are_named(checkpoints, tmp_path, file, content, messag
     path.write_text(content)
     with pytest.raises(ModelIntegrityError, match=message):
         GircseEmbedder(str(folder))
+
+
+@pytest.mark.parametrize("name", ["gate", "softmax_temperature", "logit_scale", "coverage"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e300, 10**400])
+def test_conventions_that_are_no_usable_number_are_refused(checkpoints, tmp_path, name, value):
+    folder = tmp_path / "model"
+    shutil.copytree(checkpoints["prefix"], folder)
+    file = folder / "gircse.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {name: value}))
+    with pytest.raises(ModelIntegrityError, match=name):
+        resolve(str(folder))
+
+
+def test_vectors_that_are_no_numbers_are_never_given(checkpoints, tmp_path):
+    base = checkpoints["prefix"].parent / "encoder"
+    adapter = models.random_adapter(layers=3, hidden=32, inner=64)
+    adapter["layers.1.up.lora_A"][0, 0] = float("nan")
+    embedder = GircseEmbedder(str(models.write_prefix_model(tmp_path / "m", base, adapter)))
+    assert np.isfinite(embedder.embed_documents(TEXTS, 0)).all()
+    with pytest.raises(UnsupportedModelError, match="no numbers at step 2"):
+        embedder.embed_documents_at(TEXTS, [0, 2])
+    steps = embedder.refine(TEXTS[0], 2)
+    assert next(steps).step == 0
+    with pytest.raises(UnsupportedModelError, match="no numbers at step 1"):
+        next(steps)
 
 
 def test_a_model_of_ours_is_never_completed_from_a_hub_offline(checkpoints, tmp_path, monkeypatch):
