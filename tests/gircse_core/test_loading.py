@@ -13,7 +13,7 @@ from peft import PeftModel, PromptTuningConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
-from gircse_core import GircseEmbedder
+from gircse_core import GircseEmbedder, integrity
 from gircse_core.backbones.causal import CausalBackbone
 from gircse_core.config import ModelConfig
 from gircse_core.errors import (
@@ -22,6 +22,7 @@ from gircse_core.errors import (
     ModelNotFoundError,
     UnsupportedModelError,
 )
+from gircse_core.integrity import weights_digest
 from gircse_core.registry import list_models, resolve, verify
 from tests.gircse_core import models
 from tests.gircse_core.models import TEXTS
@@ -423,3 +424,16 @@ def test_the_adapter_folder_may_lie_beside_its_base(checkpoints, tmp_path):
     file.write_text(json.dumps(values | {"base_model_name_or_path": str(Path("/no/such/base"))}))
     with pytest.raises(ModelIntegrityError, match="/no/such/base"):
         resolve(str(adapter))
+
+
+def test_weights_are_read_for_their_name_once_and_again_when_they_change(tmp_path, monkeypatch):
+    file = tmp_path / "model.safetensors"
+    file.write_bytes(b"one")
+    first = weights_digest(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(integrity, "file_sha256", lambda file: pytest.fail("it was read again"))
+        assert weights_digest(tmp_path) == first
+    file.write_bytes(b"two")
+    assert weights_digest(tmp_path) != first
+    (tmp_path / "model-2.safetensors").write_bytes(b"one")
+    assert weights_digest(tmp_path) != first
