@@ -25,6 +25,7 @@ __all__ = [
 
 CONFIG_FILE = "gircse.json"
 MAX_STEPS = 64
+_LARGEST = 1e6
 RETRIEVAL_TASK = "Given a web search query, retrieve relevant passages that answer the query"
 
 Family = Literal["causal", "prefix_encoder"]
@@ -91,6 +92,9 @@ class ModelConfig:
         _require(
             fits, "pooling", self.pooling, "residual ones for prefix_encoder, others for causal"
         )
+        for name in ("gate", "softmax_temperature", "logit_scale", "coverage"):
+            value = getattr(self, name)  # false for what JSON may hold as NaN or Infinity
+            _require(abs(value) <= _LARGEST, name, value, f"up to {_LARGEST:g}")
         _require(0 <= self.decay < 1, "decay", self.decay, "0 to below 1")
         _require("{text}" in self.query_template, "query_template", self.query_template, "{text}")
         _require(

@@ -16,7 +16,7 @@ from gircse_core.backbones.base import Backbone
 from gircse_core.backbones.prefix_encoder import PrefixEncoder
 from gircse_core.config import ModelConfig
 from gircse_core.devices import Placement, place
-from gircse_core.errors import InputError, StepCountError
+from gircse_core.errors import InputError, StepCountError, UnsupportedModelError
 from gircse_core.generation import GenerationStep, generate
 from gircse_core.integrity import check_sha256
 from gircse_core.prompts import document_prompt, query_prompt
@@ -154,8 +154,9 @@ class GircseEmbedder:
             (N, D) float32, unit length, rows in input order.
 
         Raises:
-            InputError: a text is empty or no string.
+            InputError: a text is empty, no string, or holds half a character.
             StepCountError: the model does not define that many steps.
+            UnsupportedModelError: the model gives vectors that are no numbers.
         """
         return self.embed_queries_at(texts, [self._steps(steps)])[0]
 
@@ -183,8 +184,10 @@ class GircseEmbedder:
             (S, N, D) float32, unit length; ``[s, n]`` is text n at ``steps[s]``.
 
         Raises:
-            InputError: a text is empty or no string, or step counts are missing or repeated.
+            InputError: a text is empty, no string, or holds half a character, or step counts are
+                missing or repeated.
             StepCountError: the model does not define that many steps.
+            UnsupportedModelError: the model gives vectors that are no numbers.
         """
         prompts = [query_prompt(self.config, text) for text in _checked(texts)]
         return self._embed(self._for_queries, prompts, self._step_counts(steps), on_batch)
@@ -214,8 +217,9 @@ class GircseEmbedder:
             as_query: in the prompt of queries, not of documents.
 
         Raises:
-            InputError: the text is empty.
+            InputError: the text is empty or holds half a character.
             StepCountError: the model does not define that many steps.
+            UnsupportedModelError: the model gives vectors that are no numbers.
         """
         steps = self._steps(max_steps)
         _checked([text])
@@ -236,7 +240,7 @@ class GircseEmbedder:
                 step = next(run, None)
                 if step is None:
                     return
-                vector = step.embedding[0].float().cpu().numpy()
+                vector = self._vectors(step)[0]
             seconds = time.perf_counter() - started
             said = self._words(backbone, step.distribution, words)
             yield Refinement(step.step, vector, seconds, said)
@@ -273,7 +277,7 @@ class GircseEmbedder:
                 for step in self._generate(backbone, batch, max(steps)):
                     place = places.get(step.step)
                     if place is not None:
-                        vectors[place, batch.rows] = step.embedding.float().cpu().numpy()
+                        vectors[place, batch.rows] = self._vectors(step)
                         seconds[place] = time.perf_counter() - started
             if on_batch is not None:
                 on_batch(BatchTiming(len(batch.rows), tuple(seconds)))
@@ -285,6 +289,18 @@ class GircseEmbedder:
         ids = batch.input_ids.to(backbone.device)
         mask = batch.attention_mask.to(backbone.device)
         return generate(backbone, self.config, ids, mask, max_steps=steps)
+
+    def _vectors(self, step: GenerationStep) -> NDArray[np.float32]:
+        """Return the (B, D) of a step, all of them numbers."""
+        vectors: NDArray[np.float32] = step.embedding.float().cpu().numpy()
+        if not np.isfinite(vectors).all():
+            # An index would take them, and never find them again.
+            raise UnsupportedModelError(
+                f"{self.info.name} gives vectors that are no numbers at step {step.step}: its "
+                "weights are damaged, or too large for the type it runs in. Set dtype to float32; "
+                "if it is that already, fetch the model again."
+            )
+        return vectors
 
     def _steps(self, steps: int | None) -> int:
         if steps is None:
@@ -317,6 +333,13 @@ def _checked(texts: Sequence[str]) -> Sequence[str]:
                 f"Text {position} of {len(texts)} is empty. Leave empty texts out before "
                 "embedding: they have no meaning to search for."
             )
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise InputError(
+                f"Text {position} of {len(texts)} holds {text[error.start]!r}, half of a character "
+                "that no tokenizer takes. Decode texts with errors='replace'."
+            ) from error
     return texts
 
 

@@ -4,7 +4,7 @@ GircseError
 ├── ModelNotFoundError     no such name, folder or hub id, or the hub cannot be reached
 ├── ModelIntegrityError    weights missing, altered, or not in safetensors
 ├── UnsupportedModelError  an architecture, head or adapter that this program cannot run faithfully
-├── InputError             empty text, wrong type
+├── InputError             empty text, wrong type, half a character
 ├── StepCountError         refinement steps outside of what the backbone defines
 ├── TrainingInputError     training data or options that cannot be used
 └── TrainingError          a training run that cannot go on, such as one whose loss is no number

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -50,10 +51,22 @@ def weights_digest(folder: Path) -> str:
     files = sorted(folder.glob("*.safetensors"))
     if not files:
         raise ModelIntegrityError(f"{folder} holds no *.safetensors weights.")
-    whole = sum(file.stat().st_size for file in files) <= _FULL_DIGEST_BYTES
+    stats = [file.stat() for file in files]
+    return _digest(
+        tuple(files),
+        tuple(stat.st_size for stat in stats),
+        tuple((stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns) for stat in stats),
+    )
+
+
+@lru_cache(maxsize=16)
+def _digest(
+    files: tuple[Path, ...], sizes: tuple[int, ...], stamps: tuple[tuple[int, int, int], ...]
+) -> str:
+    # Every search asks for it: files that carry the same stamps are not read again.
+    whole = sum(sizes) <= _FULL_DIGEST_BYTES
     digest = hashlib.sha256()
-    for file in files:
-        size = file.stat().st_size
+    for file, size in zip(files, sizes, strict=True):
         digest.update(f"{file.name}\n{size}\n".encode())
         if whole:
             digest.update(bytes.fromhex(file_sha256(file)))

@@ -256,7 +256,7 @@ def _base_of_ours(values: dict[str, Any], file: Path, *, offline: bool) -> Path:
     if isinstance(named, str) and (file.parent / named).is_dir():
         return (file.parent / named).resolve()
     if isinstance(named, str) and is_hub_id(named):
-        return fetch(named, revision=values.get("revision"), offline=offline)
+        return fetch(named, revision=_revision(values, file), offline=offline)
     raise ModelIntegrityError(f"{file} names the base {named!r}, which is neither folder nor id.")
 
 
@@ -269,7 +269,8 @@ def _peft(name: str, folder: Path, *, offline: bool) -> ModelSpec:
     elif named and beside.is_dir():
         base = beside
     elif is_hub_id(named):
-        base = fetch(named, revision=values.get("revision"), offline=offline)
+        revision = _revision(values, folder / "adapter_config.json")
+        base = fetch(named, revision=revision, offline=offline)
     else:
         raise ModelIntegrityError(
             f"{folder}/adapter_config.json names the base {named!r}, which is neither a folder "
@@ -278,11 +279,23 @@ def _peft(name: str, folder: Path, *, offline: bool) -> ModelSpec:
     return ModelSpec(name, _CAUSAL, base, folder, None, _dim(base))
 
 
+def _revision(values: dict[str, Any], file: Path) -> str | None:
+    revision = values.get("revision")
+    if revision is None or isinstance(revision, str):
+        return revision
+    raise ModelIntegrityError(f"{file}: revision must be a text, but is {revision!r}.")
+
+
 def _plain(name: str, folder: Path) -> ModelSpec:
-    model_type = read_json(folder / "config.json").get("model_type")
+    file = folder / "config.json"
+    values = read_json(file)
     config = _CAUSAL
-    if model_type == "bert":
-        limit = read_json(folder / "config.json").get("max_position_embeddings", 512)
+    if values.get("model_type") == "bert":
+        limit = values.get("max_position_embeddings", 512)
+        if not isinstance(limit, int):
+            raise ModelIntegrityError(
+                f"{file}: max_position_embeddings must be a number, but is {limit!r}."
+            )
         config = replace(_MINILM, max_length=min(256, limit // 2))
     return ModelSpec(name, config, folder, None, None, _dim(folder))
 
@@ -290,9 +303,9 @@ def _plain(name: str, folder: Path) -> ModelSpec:
 def _dim(base: Path) -> int:
     values = read_json(base / "config.json")
     # GPT-2 calls it n_embd, multimodal checkpoints nest the text model.
-    nested = values.get("text_config") or {}
+    nested = values.get("text_config")
     for key in ("hidden_size", "n_embd"):
-        found = values.get(key, nested.get(key))
+        found = values.get(key, nested.get(key) if isinstance(nested, dict) else None)
         if isinstance(found, int):
             return found
     raise ModelIntegrityError(f"{base}/config.json states no hidden_size.")

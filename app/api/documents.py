@@ -28,7 +28,7 @@ __all__ = ["OPERATIONS"]
 
 
 def _name(services: Services, asked: ListAsked | OneAsked | UploadAsked | PathAsked) -> str:
-    return asked.collection or services.settings.collection
+    return services.settings.collection if asked.collection is None else asked.collection
 
 
 def _list(services: Services, asked: ListAsked) -> ListAnswer:

@@ -155,7 +155,7 @@ class SearchAnswer(Answer):
 
 
 def _collection(services: Services, asked: SearchAsked) -> str:
-    return asked.collection or services.settings.collection
+    return services.settings.collection if asked.collection is None else asked.collection
 
 
 def _model(services: Services, asked: SearchAsked) -> str | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, DynamicCache, PreTrainedModel
 
@@ -20,8 +21,9 @@ from gircse_core.backbones.base import Prefix
 from gircse_core.config import ModelConfig
 from gircse_core.errors import ModelIntegrityError, UnsupportedModelError
 
-__all__ = ["CausalBackbone", "CausalCache"]
+__all__ = ["CausalBackbone", "CausalCache", "load_adapter"]
 
+_ADAPTER_WEIGHTS = "adapter_model.safetensors"
 _PROBE_TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.15, torch.float16: 0.05}
 
 
@@ -87,12 +89,9 @@ class CausalBackbone:
             ModelIntegrityError: the weights are missing, not safetensors, or do not fit.
             UnsupportedModelError: the architecture cannot be run faithfully, or needs remote code.
         """
-        for folder, pattern in ((base, "model*.safetensors"), (adapter, "adapter_*.safetensors")):
-            if folder is not None and not any(folder.glob(pattern)):
-                raise ModelIntegrityError(
-                    f"{folder} holds no {pattern}. Only safetensors weights are read; convert "
-                    "others with save_pretrained(..., safe_serialization=True)."
-                )
+        _require_safetensors(base, "model*.safetensors")
+        if adapter is not None:
+            _require_safetensors(adapter, _ADAPTER_WEIGHTS)
         try:
             model, report = AutoModelForCausalLM.from_pretrained(
                 base,
@@ -101,8 +100,10 @@ class CausalBackbone:
                 trust_remote_code=False,
                 local_files_only=True,
                 output_loading_info=True,
+                ignore_mismatched_sizes=True,  # refused below, by name
             )
-        except (ValueError, KeyError) as error:
+        # ImportError: quantised weights are read by packages of their own
+        except (ValueError, KeyError, TypeError, ImportError, StrictDataclassError) as error:
             raise UnsupportedModelError(
                 f"transformers cannot load {base} as a causal language model: {error}"
             ) from error
@@ -114,6 +115,12 @@ class CausalBackbone:
             raise ModelIntegrityError(
                 f"{base} lacks {len(missing)} of the model's weights, such as {missing[0]!r}. "
                 "Fetch it again."
+            )
+        if report["mismatched_keys"]:
+            name, stored, expected = min(report["mismatched_keys"])
+            raise ModelIntegrityError(
+                f"{base} holds {name!r} in the shape {tuple(stored)}, but by its config.json it is "
+                f"{tuple(expected)}. Fetch it again."
             )
         if adapter is not None:
             model = _merge(model, adapter)
@@ -240,19 +247,56 @@ class CausalBackbone:
                 )
 
 
-def _merge(model: PreTrainedModel, adapter: Path) -> PreTrainedModel:
+def load_adapter(model: PreTrainedModel, adapter: Path, *, is_trainable: bool = False) -> Any:  # noqa: ANN401 - peft is imported late
+    """Return a model in peft's wrapper, with the adapter of a PEFT folder.
+
+    Args:
+        model: its base.
+        adapter: the folder.
+        is_trainable: whether its weights ask for gradients.
+
+    Raises:
+        ModelIntegrityError: its weights are missing, not safetensors, or do not fit the base.
+    """
     from peft import PeftModel
 
+    # Where there is no such file, peft would look for a pickle, and then on a hub.
+    _require_safetensors(adapter, _ADAPTER_WEIGHTS)
     try:
         with warnings.catch_warnings():
             # To peft a missing weight is worth a warning; it would be left at random.
             warnings.filterwarnings("error", message="Found missing adapter keys")
-            merged = PeftModel.from_pretrained(model, str(adapter), local_files_only=True)
-        return merged.merge_and_unload(safe_merge=True)
-    except (ValueError, RuntimeError, KeyError, SafetensorError, UserWarning) as error:
+            return PeftModel.from_pretrained(
+                model, str(adapter), is_trainable=is_trainable, local_files_only=True
+            )
+    except (ValueError, RuntimeError, KeyError, TypeError, SafetensorError, UserWarning) as error:
+        raise _does_not_fit(adapter, error) from error
+
+
+def _merge(model: PreTrainedModel, adapter: Path) -> PreTrainedModel:
+    loaded = load_adapter(model, adapter)
+    if not hasattr(loaded, "merge_and_unload"):
+        raise UnsupportedModelError(
+            f"The adapter {adapter} is of a kind that cannot be merged into its base "
+            f"({loaded.active_peft_config.peft_type.value}); use one of low-rank updates (LoRA)."
+        )
+    try:
+        merged: PreTrainedModel = loaded.merge_and_unload(safe_merge=True)
+    except ValueError as error:  # its weights are no numbers
+        raise _does_not_fit(adapter, error) from error
+    return merged
+
+
+def _does_not_fit(adapter: Path, error: Exception) -> ModelIntegrityError:
+    return ModelIntegrityError(f"The adapter {adapter} does not fit its base model: {error}")
+
+
+def _require_safetensors(folder: Path, pattern: str) -> None:
+    if not any(folder.glob(pattern)):
         raise ModelIntegrityError(
-            f"The adapter {adapter} does not fit its base model: {error}"
-        ) from error
+            f"{folder} holds no {pattern}. Only safetensors weights are read; convert others with "
+            "save_pretrained(..., safe_serialization=True)."
+        )
 
 
 def _last_token(attention_mask: torch.Tensor) -> torch.Tensor:

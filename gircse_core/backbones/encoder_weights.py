@@ -94,6 +94,11 @@ class EncoderConfig:
                 )
             return value
 
+        if size("hidden_size") % size("num_attention_heads"):
+            raise ModelIntegrityError(
+                f"{folder}/config.json: hidden_size {values['hidden_size']} cannot be shared among "
+                f"num_attention_heads {values['num_attention_heads']}."
+            )
         return cls(
             hidden_size=size("hidden_size"),
             inner_size=size("intermediate_size"),
@@ -294,10 +299,12 @@ def _step_weights(
 ) -> StepWeights:
     vocabulary, hidden = weights.words.shape
     embeddings, query, readout, tokens = (adapter.get(name) for name in STEP_TENSORS)
-    if embeddings is not None and (embeddings.ndim != 2 or embeddings.shape[1] != hidden):
+    if embeddings is not None and (
+        embeddings.ndim != 2 or embeddings.shape[1] != hidden or not len(embeddings)
+    ):
         raise ModelIntegrityError(
             f"{origin}: step_embeddings has shape {tuple(embeddings.shape)}; expected "
-            f"(S, {hidden})."
+            f"(S, {hidden}), S at least 1."
         )
     if query is not None and query.shape != (hidden,):
         raise ModelIntegrityError(
@@ -336,7 +343,8 @@ def _updated(
     base = values[field_name]
     down, up = pair
     rows = base.shape[0] // 3 if third is not None else base.shape[0]
-    if up.shape[0] != rows or down.shape[1] != base.shape[1] or up.shape[1] != down.shape[0]:
+    rank = down.shape[0] if down.ndim else 0
+    if tuple(down.shape) != (rank, base.shape[1]) or tuple(up.shape) != (rows, rank):
         raise ModelIntegrityError(
             f"{origin}: {name} has shapes {tuple(down.shape)} and {tuple(up.shape)}; the base has "
             f"({rows}, {base.shape[1]})."

@@ -7,7 +7,6 @@ fraction of the work.
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,15 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, get_peft_model
 from peft.tuners.tuners_utils import BaseTunerLayer
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from gircse_core.backbones.causal import CausalBackbone
+from gircse_core.backbones.causal import CausalBackbone, load_adapter
 from gircse_core.devices import place
-from gircse_core.errors import ModelIntegrityError, TrainingInputError
+from gircse_core.errors import TrainingInputError
 from gircse_core.registry import ModelSpec
 from gircse_core.tokenization import TextTokenizer, TokenBatch
 from gircse_core.training.configuration import TrainingConfig, trained_conventions
@@ -211,17 +209,7 @@ class CausalTrainee:
 def _with_adapter(model: Any, spec: ModelSpec, config: TrainingConfig) -> Any:  # noqa: ANN401
     """Return a PeftModel with a new adapter, or with the one that the start already has."""
     if spec.adapter is not None:
-        try:
-            with warnings.catch_warnings():
-                warnings.filterwarnings("error", message="Found missing adapter keys")
-                loaded = PeftModel.from_pretrained(
-                    model, str(spec.adapter), is_trainable=True, local_files_only=True
-                )
-        except (ValueError, RuntimeError, KeyError, SafetensorError, UserWarning) as error:
-            raise ModelIntegrityError(
-                f"The adapter {spec.adapter} does not fit its base model: {error}"
-            ) from error
-        return loaded.eval()
+        return load_adapter(model, spec.adapter, is_trainable=True).eval()
     present = {name.rpartition(".")[2] for name, _ in model.named_modules()}
     targets = [name for name in _TARGETS if name in present]
     if not targets:

@@ -91,7 +91,7 @@ class TrainingLoop:
         """Do the remaining updates; return whether all are done.
 
         Raises:
-            TrainingError: a loss is no number.
+            TrainingError: a loss or gradient is no number.
         """
         while self.update < self._config.updates:
             progress = self._one_update()
@@ -122,11 +122,10 @@ class TrainingLoop:
         losses, batch = self._accumulate()
         total = self._mean(torch.stack([loss.total.detach() for loss in losses]).mean())
         if not math.isfinite(float(total)):
-            raise TrainingError(
-                f"The loss of update {self.update + 1} is {float(total)}; its last batch came from "
-                f"{batch.source!r}. Lower the learning rate (now {rate:.3g}), or train in float32."
-            )
+            raise self._no_number("loss", float(total), batch, rate)
         norm = self._step_size()
+        if not math.isfinite(norm):
+            raise self._no_number("gradient's norm", norm, batch, rate)
         self._optimiser.step()
         self.update += 1
         self._move_average()
@@ -134,6 +133,12 @@ class TrainingLoop:
         seconds = time.perf_counter() - started
         self.seconds += seconds
         return self._progress(losses, batch, total=float(total), rate=rate, norm=norm, last=seconds)
+
+    def _no_number(self, what: str, value: float, batch: Batch, rate: float) -> TrainingError:
+        return TrainingError(
+            f"The {what} of update {self.update + 1} is {value}; its last batch came from "
+            f"{batch.source!r}. Lower the learning rate (now {rate:.3g}), or train in float32."
+        )
 
     def _accumulate(self) -> tuple[list[BatchLoss], Batch]:
         """Add the gradients of this process's batches."""

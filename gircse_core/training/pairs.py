@@ -153,4 +153,11 @@ def _text(value: object, name: str, place: str) -> str:
     if not isinstance(value, str) or not value.strip():
         seen = "missing" if value is None else "empty" if isinstance(value, str) else repr(value)
         raise TrainingInputError(f"{place}: {name} is {seen}; it must be a text.")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise TrainingInputError(
+            f"{place}: {name} holds {value[error.start]!r}, half of a character that no tokenizer "
+            "takes. Remove it."
+        ) from error
     return value

@@ -60,7 +60,7 @@ class Trainee(Protocol):
         """
 
     def base_embeddings(self, rows: Sequence[Sequence[int]], *, steps: int) -> torch.Tensor:
-        """Return (N, D) what the model made of N token rows before training, without a graph."""
+        """Return (N, D) what the base without adapters makes of N token rows, without a graph."""
 
     def set_anchor(
         self, statistics: TokenStatistics, sample: Sequence[Sequence[int]], config: TrainingConfig

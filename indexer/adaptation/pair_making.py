@@ -75,7 +75,8 @@ def make_pairs(
 
     Raises:
         FingerprintMismatchError: ``embedder`` is not the collection's model.
-        UsageError: the collection holds too little text.
+        UsageError: the collection holds too little text, or fewer pairs are asked for than training
+            needs.
         StorageError: the file cannot be written.
     """
     with collection.using():  # one generation throughout, whatever is swapped meanwhile
@@ -98,6 +99,8 @@ def _make_pairs(
     writer: QueryWriter | None,
     on_progress: Callable[[Activity, int, int], None],
 ) -> PairReport:
+    if mix.pairs < MIN_PAIRS:
+        raise UsageError(f"{mix.pairs} pairs are asked for; training needs at least {MIN_PAIRS}")
     collection.check_model(embedder.info)
     passages = read_passages(collection.store, limit=mix.passages, seed=mix.seed)
     report = WritingReport() if writer else None

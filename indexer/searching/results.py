@@ -49,7 +49,7 @@ class SearchRequest:
         steps: refinement steps of the query; None takes the collection's own. With ``budget_ms`` or
             ``until_stable`` the most that are taken; None then stands for all that are offered.
         budget_ms: time to answer within, counted from when the model is loaded: as many steps as
-            that allows, and one at the least.
+            that allows, and the model's smallest number at the least.
         until_stable: stop refining when the first hits stay as they are, or the vector does.
         where: which documents to search; None searches all.
         fusion: how hybrid search joins its legs.

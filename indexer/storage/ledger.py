@@ -29,6 +29,7 @@ _COLUMNS = (
     "updated_at"
 )
 _PAGE = 500
+_MOST_ROWS = 2**63 - 1  # SQLite takes no larger number
 _T = TypeVar("_T")
 
 
@@ -228,7 +229,8 @@ class Ledger:
     ) -> list[LedgerRow]:
         """Return rows ordered by source; of all states unless some are named."""
         where = f"state IN ({_marks(states)})" if states else "1"
-        page = f" ORDER BY source, path LIMIT {-1 if limit is None else limit} OFFSET {offset}"
+        begin = min(offset, _MOST_ROWS)
+        page = f" ORDER BY source, path LIMIT {-1 if limit is None else limit} OFFSET {begin}"
         with self._database.read() as connection:
             return _select(connection, where + page, states)
 

@@ -141,7 +141,7 @@ def test_causal_models_define_no_step_zero(checkpoints):
         embedder.embed_queries(["x"], 0)
 
 
-@pytest.mark.parametrize("bad", ["", "   \n", None, 7])
+@pytest.mark.parametrize("bad", ["", "   \n", None, 7, "caf\udce9"])
 def test_unusable_text_is_named(default, bad):
     with pytest.raises(InputError, match="Text 1"):
         default.embed_documents(["fine", bad])

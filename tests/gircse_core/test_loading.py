@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from peft import PeftModel
+from peft import PeftModel, PromptTuningConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
-from gircse_core import GircseEmbedder
+from gircse_core import GircseEmbedder, integrity
 from gircse_core.backbones.causal import CausalBackbone
 from gircse_core.config import ModelConfig
 from gircse_core.errors import (
@@ -22,6 +22,7 @@ from gircse_core.errors import (
     ModelNotFoundError,
     UnsupportedModelError,
 )
+from gircse_core.integrity import weights_digest
 from gircse_core.registry import list_models, resolve, verify
 from tests.gircse_core import models
 from tests.gircse_core.models import TEXTS
@@ -99,6 +100,63 @@ def test_pickled_adapters_are_refused(checkpoints, tmp_path):
     torch.save({}, adapter / "adapter_model.bin")
     with pytest.raises(ModelIntegrityError, match="Only safetensors"):
         GircseEmbedder(str(adapter))
+
+
+def test_a_pickled_adapter_beside_other_weights_is_not_read(checkpoints, tmp_path, monkeypatch):
+    adapter = models.write_peft_adapter(tmp_path / "adapter", checkpoints["qwen2"])
+    weights = adapter / "adapter_model.safetensors"
+    torch.save(load_file(weights), adapter / "adapter_model.bin")
+    weights.rename(adapter / "adapter_other.safetensors")
+    monkeypatch.setattr(torch, "load", lambda *args, **named: pytest.fail("a pickle was read"))
+    with pytest.raises(ModelIntegrityError, match=r"no adapter_model\.safetensors"):
+        GircseEmbedder(str(adapter))
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"r": "four"}, "does not fit its base model"),
+        ({"peft_type": "NO_SUCH"}, "does not fit its base model"),
+        ({"base_model_name_or_path": "a/b", "revision": 5}, "revision must be a text, but is 5"),
+    ],
+)
+def test_damaged_settings_of_an_adapter_are_named(checkpoints, tmp_path, changed, message):
+    adapter = models.write_peft_adapter(tmp_path / "adapter", checkpoints["qwen2"])
+    file = adapter / "adapter_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changed))
+    with pytest.raises(ModelIntegrityError, match=message):
+        GircseEmbedder(str(adapter))
+
+
+def test_an_adapter_that_cannot_be_merged_is_refused(checkpoints, tmp_path):
+    base = AutoModelForCausalLM.from_pretrained(checkpoints["qwen2"])
+    prompt = PromptTuningConfig(num_virtual_tokens=2, task_type="CAUSAL_LM")
+    get_peft_model(base, prompt).save_pretrained(tmp_path / "adapter")
+    with pytest.raises(UnsupportedModelError, match="PROMPT_TUNING"):
+        GircseEmbedder(str(tmp_path / "adapter"))
+
+
+@pytest.mark.parametrize(
+    ("changed", "error", "message"),
+    [
+        ({"hidden_size": 48}, ModelIntegrityError, r"in the shape .*, but by its config\.json"),
+        ({"num_hidden_layers": "three"}, UnsupportedModelError, "num_hidden_layers"),
+        (
+            {"quantization_config": {"quant_method": "gptq", "bits": 4}},
+            UnsupportedModelError,
+            "transformers cannot load",
+        ),
+    ],
+)
+def test_a_base_that_does_not_fit_its_settings_is_refused(
+    checkpoints, tmp_path, changed, error, message
+):
+    folder = tmp_path / "base"
+    shutil.copytree(checkpoints["qwen2"], folder)
+    file = folder / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changed))
+    with pytest.raises(error, match=message):
+        GircseEmbedder(str(folder))
 
 
 def _drop_weight(file: Path, name_part: str) -> None:
@@ -184,6 +242,11 @@ def test_an_adapter_that_does_not_fit_is_refused(checkpoints, tmp_path):
             "layers.-1.query.lora_A": torch.zeros(2, 32),
             "layers.-1.query.lora_B": torch.zeros(32, 2),
         },
+        "no matrix": {
+            "layers.0.query.lora_A": torch.tensor(1.0),
+            "layers.0.query.lora_B": torch.zeros(32, 2),
+        },
+        "no step": {"step_embeddings": torch.zeros(0, 32)},
     }
     for name, tensors in wrong.items():
         folder = models.write_prefix_model(tmp_path / name, base, tensors)
@@ -210,6 +273,9 @@ def test_encoders_of_other_kinds_are_refused(checkpoints, tmp_path):
         ),
         ("config.json", {"num_hidden_layers": True}, "num_hidden_layers is True"),
         ("config.json", {"layer_norm_eps": "small"}, "layer_norm_eps is 'small'"),
+        ("config.json", {"num_attention_heads": 5}, "hidden_size 32 cannot be shared among"),
+        ("config.json", {"max_position_embeddings": "many"}, "must be a number, but is 'many'"),
+        ("config.json", {"hidden_size": None, "text_config": [1]}, "states no hidden_size"),
         ("config.json", "{", r"config\.json cannot be read"),
         ("1_Pooling/config.json", "{", r"1_Pooling/config\.json cannot be read"),
         ("tokenizer.json", "{", r"tokenizer\.json cannot be read as a tokenizer"),
@@ -226,6 +292,31 @@ def test_damaged_settings_are_named(checkpoints, tmp_path, file, content, messag
     path.write_text(content)
     with pytest.raises(ModelIntegrityError, match=message):
         GircseEmbedder(str(folder))
+
+
+@pytest.mark.parametrize("name", ["gate", "softmax_temperature", "logit_scale", "coverage"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e300, 10**400])
+def test_conventions_that_are_no_usable_number_are_refused(checkpoints, tmp_path, name, value):
+    folder = tmp_path / "model"
+    shutil.copytree(checkpoints["prefix"], folder)
+    file = folder / "gircse.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {name: value}))
+    with pytest.raises(ModelIntegrityError, match=name):
+        resolve(str(folder))
+
+
+def test_vectors_that_are_no_numbers_are_never_given(checkpoints, tmp_path):
+    base = checkpoints["prefix"].parent / "encoder"
+    adapter = models.random_adapter(layers=3, hidden=32, inner=64)
+    adapter["layers.1.up.lora_A"][0, 0] = float("nan")
+    embedder = GircseEmbedder(str(models.write_prefix_model(tmp_path / "m", base, adapter)))
+    assert np.isfinite(embedder.embed_documents(TEXTS, 0)).all()
+    with pytest.raises(UnsupportedModelError, match="no numbers at step 2"):
+        embedder.embed_documents_at(TEXTS, [0, 2])
+    steps = embedder.refine(TEXTS[0], 2)
+    assert next(steps).step == 0
+    with pytest.raises(UnsupportedModelError, match="no numbers at step 1"):
+        next(steps)
 
 
 def test_a_model_of_ours_is_never_completed_from_a_hub_offline(checkpoints, tmp_path, monkeypatch):
@@ -333,3 +424,16 @@ def test_the_adapter_folder_may_lie_beside_its_base(checkpoints, tmp_path):
     file.write_text(json.dumps(values | {"base_model_name_or_path": str(Path("/no/such/base"))}))
     with pytest.raises(ModelIntegrityError, match="/no/such/base"):
         resolve(str(adapter))
+
+
+def test_weights_are_read_for_their_name_once_and_again_when_they_change(tmp_path, monkeypatch):
+    file = tmp_path / "model.safetensors"
+    file.write_bytes(b"one")
+    first = weights_digest(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(integrity, "file_sha256", lambda file: pytest.fail("it was read again"))
+        assert weights_digest(tmp_path) == first
+    file.write_bytes(b"two")
+    assert weights_digest(tmp_path) != first
+    (tmp_path / "model-2.safetensors").write_bytes(b"one")
+    assert weights_digest(tmp_path) != first

@@ -106,6 +106,18 @@ def test_state_and_conditions_exclude_each_other(api: httpx.Client) -> None:
     assert response.json()["error"]["param"] == "state"
 
 
+def test_a_page_beyond_every_document_is_empty(api: httpx.Client) -> None:
+    response = api.get("/api/documents", params={"offset": 10**20})
+    assert response.status_code == 200
+    assert response.json()["documents"] == []
+
+
+def test_an_empty_name_is_not_the_default_collection(api: httpx.Client) -> None:
+    response = api.get("/api/documents", params={"collection": ""})
+    assert response.status_code == 400
+    assert "cannot be a collection's name" in response.json()["error"]["message"]
+
+
 def test_a_form_without_files_and_a_body_that_is_no_form_are_refused(api: httpx.Client) -> None:
     empty = api.post("/api/documents", files={}, data={"collection": "default"})
     assert empty.status_code == 415  # without files it is another kind of form

@@ -114,6 +114,7 @@ def test_phrases_exclusions_groups_and_passages(api: httpx.Client) -> None:
         ({"query": "x", "dense_weight": 1.5}, 400, "dense_weight", "dense_weight"),
         ({"query": "x", "collection": "none"}, 404, "no collection 'none'", "collection"),
         ({"query": "x", "collection": "../up"}, 400, "cannot be a collection's name", None),
+        ({"query": "x", "collection": ""}, 400, "cannot be a collection's name", None),
     ],
 )
 def test_what_cannot_be_asked_is_named(

@@ -53,6 +53,7 @@ def test_what_is_left_out(tmp_path, left_out, kept):
         ('{"query": "a", "pos": 7}', "line 2: pos is 7; it must be a text"),
         ('{"query": "a", "pos": "b", "neg": [null]}', "line 2: neg is missing"),
         ('{"query": "a", "pos": "b", "source": "#lead"}', "line 2: source is '#lead'"),
+        (r'{"query": "a", "pos": "b \ud83d"}', "line 2: pos holds '\\ud83d', half of a character"),
     ],
 )
 def test_a_bad_line_is_named_by_file_and_number(tmp_path, line, complaint):

@@ -326,6 +326,21 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_checkpoint(
     assert (tmp_path / "model/run/checkpoints/00000002").is_dir()
 
 
+def test_a_gradient_that_is_no_number_reaches_no_weights(encoder, pairs, tmp_path, monkeypatch):
+    real = TrainingLoop._accumulate
+
+    def broken(self):
+        losses, batch = real(self)
+        if self.update == 2:
+            next(iter(self._trainee.tensors.values())).grad[0] = float("inf")
+        return losses, batch
+
+    monkeypatch.setattr(TrainingLoop, "_accumulate", broken)
+    with pytest.raises(TrainingError, match=r"gradient's norm of update 3 is inf"):
+        train(_config(encoder, updates=3, checkpoint_every=1), pairs, tmp_path / "model")
+    assert not (tmp_path / "model/run/checkpoints/00000003").exists()
+
+
 def test_bad_input_leaves_no_folder_behind(encoder, pairs, tmp_path):
     out = tmp_path / "model"
     with pytest.raises(TrainingInputError, match="fewer pairs than a batch of 64"):

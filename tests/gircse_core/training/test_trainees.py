@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from gircse_core import GircseEmbedder, resolve
 from gircse_core.backbones.causal import CausalBackbone
 from gircse_core.backbones.prefix_encoder import PrefixEncoder
-from gircse_core.errors import TrainingInputError
+from gircse_core.errors import ModelIntegrityError, TrainingInputError
 from gircse_core.training.configuration import TrainingConfig
 from gircse_core.training.rollout import rollout
 from gircse_core.training.teacher import TokenStatistics
@@ -224,6 +224,15 @@ def test_soft_tokens_are_made_of_frequent_content_words(encoder):
     assert sorted(words) == ["bridge", "river"]
     with pytest.raises(TrainingInputError, match=r"only [0-9]+ different content words"):
         trainee.restrict_head(shares, words=100)
+
+
+def test_training_starts_from_no_pickled_adapter(checkpoints, tmp_path):
+    adapter = models.write_peft_adapter(tmp_path / "adapter", checkpoints["qwen2"])
+    weights = adapter / "adapter_model.safetensors"
+    torch.save(load_file(weights), adapter / "adapter_model.bin")
+    weights.unlink()
+    with pytest.raises(ModelIntegrityError, match="Only safetensors"):
+        _trainee(adapter)
 
 
 def test_options_that_do_not_fit_are_refused(checkpoints, encoder):

@@ -155,6 +155,11 @@ def test_too_little_text_is_refused(collection: Collection, embedder: FakeEmbedd
     assert not (tmp_path / "p.jsonl.gz").exists()
 
 
+def test_fewer_pairs_than_training_takes_are_not_asked_for(collection, embedder, tmp_path):
+    with pytest.raises(UsageError, match="60 pairs are asked for; training needs at least 64"):
+        make_pairs(collection, tmp_path / "p.jsonl.gz", embedder=embedder, mix=PairMix(pairs=60))
+
+
 def test_another_model_is_refused(collection: Collection, tmp_path: Path):
     other = FakeEmbedder(FakeModel(tmp_path / "tokenizer.json", weights="other"))
 

@@ -109,6 +109,7 @@ def test_rows_come_in_order_of_source_page_by_page(ledger):
     assert [found.source for found in ledger.rows()] == [f"/{n:03}.md" for n in range(4)]
     assert [found.source for found in ledger.rows(offset=1, limit=2)] == ["/001.md", "/002.md"]
     assert [found.source for found in ledger.rows(states=("embedding",))] == ["/001.md"]
+    assert ledger.rows(offset=10**20, limit=2) == []
 
 
 def test_a_root_covers_itself_and_what_is_below_but_no_neighbours(ledger):
