@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from indexer.errors import UsageError
+from indexer.file_times import modified_ns
 from indexer.indexing.patterns import PathPatterns
 
 __all__ = [
@@ -368,7 +369,7 @@ class _Walk:
             self._report(location, "unreadable", error, is_folder=False)
             return
         if stat.S_ISREG(status.st_mode):  # sockets, pipes and devices have no content to keep
-            yield FileEntry(location, status.st_size, status.st_mtime_ns)
+            yield FileEntry(location, status.st_size, modified_ns(status))
 
     def _report(self, location: str, code: str, error: Exception, *, is_folder: bool) -> None:
         cause = getattr(error, "strerror", None) or str(error)
