@@ -33,7 +33,7 @@ _SKIPPED_PREFIXES = (".", "~$")
 _SKIPPED_SUFFIXES = ("~", ".tmp", ".swp", ".swx", ".part", ".partial", ".crdownload")
 
 
-def display_path(path: Path) -> str:
+def display_path(path: Path | str) -> str:
     r"""Return a path as text that can be printed and stored: bytes beyond UTF-8 become ``\xff``."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
