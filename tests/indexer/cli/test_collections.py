@@ -158,12 +158,11 @@ def test_documents_are_found_by_id_prefix_and_path(indexed, notes, monkeypatch):
 
 
 def test_documents_are_found_by_a_path_that_is_not_utf8(indexed, notes):
-    file = os.fsencode(notes) + b"/caf\xe9.txt"
-    with open(file, "w") as stream:
-        stream.write("Coffee is ground late.")
+    file = notes / os.fsdecode(b"caf\xe9.txt")
+    file.write_text("Coffee is ground late.")
     indexed.ok("index", notes)
 
-    for name in (os.fsdecode(file), os.fsdecode(b"caf\xe9.txt"), r"caf\xe9.txt"):
+    for name in (file, file.name, r"caf\xe9.txt"):
         assert indexed.ok("show", name) == "Coffee is ground late.\n"
     assert indexed("show", os.fsdecode(b"caf\xe8.txt")).exit_code == 2
 
