@@ -135,5 +135,5 @@ def _check_size(size: int, max_bytes: int) -> None:
         raise ExtractionError(
             "too_large",
             f"it has {size:,} bytes; at most {max_bytes:,} are read",
-            hint="split the file, or raise the limit",
+            hint="split the file into smaller ones, or exclude it",
         )

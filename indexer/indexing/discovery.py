@@ -374,7 +374,7 @@ class _Walk:
     def _report(self, location: str, code: str, error: Exception, *, is_folder: bool) -> None:
         cause = getattr(error, "strerror", None) or str(error)
         hint = {
-            "unreadable_folder": "allow this account to list the folder, or leave it out "
+            "unreadable_folder": "mend that, most often by its permissions, or leave it out "
             "with --exclude; nothing that was indexed from it is removed",
             "broken_link": "mend or remove the link, or leave it out with --exclude",
             "unreadable": "check the file's permissions, or leave it out with --exclude",
