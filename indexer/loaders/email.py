@@ -1,4 +1,4 @@
-"""Reads e-mail messages: their headers as first lines, all of their text, the names of attachments."""
+"""Reads e-mail: headers as first lines, all that is text, the names of attachments."""
 
 from __future__ import annotations
 
