@@ -81,8 +81,9 @@ def _device(asked: str | None) -> tuple[torch.device, str]:
         device = torch.device(asked)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
+        cause = str(error).splitlines()[0].partition(". ")[0].rstrip(".")  # torch adds a long list
         raise GircseError(
-            f"The device {asked!r} cannot be used: {str(error).splitlines()[0]} "
+            f"The device {asked!r} cannot be used: {cause}. "
             "Leave the device out to have one chosen."
         ) from error
     return device, f"{asked} as asked"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from app.work.upload_names import safe_name
 from indexer.errors import ExtractionError
 from indexer.extraction.reading import read_file
+from indexer.file_times import modified_ns
 
 if TYPE_CHECKING:
     from indexer.collections.collection import Collection
@@ -77,7 +78,7 @@ def _state(path: Path, row: LedgerRow) -> OriginalState:
         return "unreadable"
     if status.st_size != row.size:
         return "changed"
-    if status.st_mtime_ns == row.mtime_ns:
+    if modified_ns(status) == row.mtime_ns:
         return "there"
     try:
         digest = _digest(path, status.st_size, status.st_mtime_ns)

@@ -30,9 +30,9 @@ app = typer.Typer(help="Show the settings in force.", no_args_is_help=True)
             " nor a model that is not one of ours. An api_key is never shown.",
             "upload_mb is the most that one file uploaded to gircse app may have, uploads_mb what"
             " the copies of all of them may take; a file that is added by its path is not copied.",
-            "Names with a dot are of a section: qdrant.url is the line url = '…' under [qdrant], or"
-            " GIRCSE_QDRANT_URL. The key of a Qdrant server is in GIRCSE_QDRANT_API_KEY, or in the"
-            " file that qdrant.api_key_file names.",
+            "Names with a dot are of a section: qdrant.url is the line url = '…' under \\[qdrant],"
+            " or GIRCSE_QDRANT_URL. The key of a Qdrant server is in GIRCSE_QDRANT_API_KEY, or in"
+            " the file that qdrant.api_key_file names.",
         ],
     ),
 )

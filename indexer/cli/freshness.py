@@ -6,6 +6,8 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
+from indexer.file_times import modified_ns
+
 if TYPE_CHECKING:
     from indexer.storage.ledger import Ledger, LedgerRow
 
@@ -30,7 +32,7 @@ def _file_state(row: LedgerRow) -> FileState:
     if row.state != "ready" or status.st_size != row.size:
         return "changed"
     # Where the time of the indexed file proved nothing, the size has to do.
-    same_time = row.mtime_ns is None or row.mtime_ns == status.st_mtime_ns
+    same_time = row.mtime_ns is None or row.mtime_ns == modified_ns(status)
     return "current" if same_time else "changed"
 
 

@@ -31,11 +31,12 @@ def find_document(target: Collection, text: str) -> DocumentRecord:
     Raises:
         UsageError: there is none, or more than one.
     """
-    for source in dict.fromkeys((text, *_sources(text))):
+    sources = _sources(text)
+    for source in sources:
         if found := _records(target, (document_id(source),)):
             return found[0]
     prefix = text.lower() if _ID_PREFIX.fullmatch(text.lower()) else None
-    ending = "/" + text.strip("/")
+    ending = "/" + sources[0].strip("/")
     found = [
         record
         for record in target.store.documents()
@@ -43,16 +44,18 @@ def find_document(target: Collection, text: str) -> DocumentRecord:
     ]
     if len(found) == 1:
         return found[0]
-    raise UsageError(_ambiguous(text, found) if found else _absent(target, text))
+    raise UsageError(_ambiguous(text, found) if found else _absent(target, text, sources))
 
 
 def _sources(text: str) -> list[str]:
-    """Return the sources under which a path may have been indexed: as it is, and without links."""
-    path = Path(text).expanduser()
+    """Return the sources that may be meant: the text as it is, and as a path, without links too."""
+    sources = [display_path(text)]
     try:
-        return [display_path(path.resolve()), display_path(path.absolute())]
+        path = Path(text).expanduser()
+        sources += [display_path(path.resolve()), display_path(path.absolute())]
     except (OSError, RuntimeError, ValueError):
-        return []
+        pass  # no path, then
+    return list(dict.fromkeys(sources))
 
 
 def _records(target: Collection, ids: tuple[str, ...]) -> list[DocumentRecord]:
@@ -68,8 +71,7 @@ def _ambiguous(text: str, found: list[DocumentRecord]) -> str:
     return f"{len(found)} documents have {what} with {text!r}:{named}{more}"
 
 
-def _absent(target: Collection, text: str) -> str:
-    sources = {text, *_sources(text)}
+def _absent(target: Collection, text: str, sources: list[str]) -> str:
     for row in target.ledger.get([document_id(source) for source in sources]).values():
         why = row.message or row.code or "index it again"
         return f"{row.source} is in {target.name!r} without text: {row.state}, {why}."

@@ -119,7 +119,7 @@ def search(  # noqa: PLR0913 - each argument is a flag of the command
         typer.Option(
             metavar="CHUNK_ID",
             help="Find more like this passage of the collection, with QUERY or without; may be"
-            " repeated. --format json has the ids.",
+            " repeated. --format json has the ids; one that is gone is passed over.",
         ),
     ] = None,
     unlike: Annotated[

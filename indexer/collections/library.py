@@ -18,7 +18,7 @@ from indexer.collections.collection import Collection
 from indexer.collections.config import ContentSettings, Identity, read_identity, write_identity
 from indexer.collections.generation import make_content
 from indexer.collections.generations import GenerationRecord, read_generations, write_first
-from indexer.collections.name import check_name
+from indexer.collections.name import check_name, is_name
 from indexer.collections.summary import CollectionSummary, summarize
 from indexer.collections.write_lock import WriteLock
 from indexer.embedder import model_info
@@ -52,10 +52,13 @@ class Library:
         self._resolve = resolve
 
     def names(self) -> list[str]:
-        """Return the names of all collections, in order; damaged ones included."""
+        """Return the names of all collections, in order; damaged ones included.
+
+        Folders that cannot be collections by their names are none: ``lost+found``, ``work (copy)``.
+        """
         try:
             with os.scandir(self._folder) as listing:
-                found = [item.name for item in listing if item.is_dir() and item.name[0] != "."]
+                found = [item.name for item in listing if item.is_dir() and is_name(item.name)]
         except FileNotFoundError:
             return []
         except OSError as error:

@@ -6,7 +6,7 @@ import re
 
 from indexer.errors import UsageError
 
-__all__ = ["check_name"]
+__all__ = ["check_name", "is_name"]
 
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 _DEVICE_NAME = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
@@ -28,3 +28,12 @@ def check_name(name: str) -> None:
             f"{name!r} cannot be a collection's name: Windows keeps it for a device; "
             f"choose another, such as {'my-' + name!r}"
         )
+
+
+def is_name(name: str) -> bool:
+    """Return whether a name can be a collection's."""
+    try:
+        check_name(name)
+    except UsageError:
+        return False
+    return True

@@ -21,6 +21,7 @@ from indexer.distributed.work import MARK_FILE
 from indexer.errors import StorageError
 from indexer.extraction import ExtractionRequest
 from indexer.extraction.protocol import decode_message, decode_result
+from indexer.file_times import modified_ns
 from indexer.indexing.planning import WorkItem
 from indexer.storage.segments import disk_errors
 
@@ -194,7 +195,7 @@ def _stamps(path: bytes) -> tuple[int, int] | None:
         status = os.lstat(path)
     except OSError:
         return None
-    return status.st_size, status.st_mtime_ns
+    return status.st_size, modified_ns(status)
 
 
 def _folders(folder: Path) -> Iterable[Path]:

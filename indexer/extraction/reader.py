@@ -17,6 +17,7 @@ from indexer.extraction.process import (
 )
 from indexer.extraction.protocol import Message, ProtocolError, decode_result, pack_path
 from indexer.extraction.values import ExtractionLimits, ExtractionRequest, ExtractionResult
+from indexer.file_times import modified_ns
 
 __all__ = ["Reader", "ReaderClosedError", "failed_result"]
 
@@ -205,7 +206,7 @@ def failed_result(
     size = mtime_ns = 0
     with contextlib.suppress(OSError):
         status = request.path.stat()
-        size, mtime_ns = status.st_size, status.st_mtime_ns
+        size, mtime_ns = status.st_size, modified_ns(status)
     return ExtractionResult(
         request=request,
         status="failed",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from indexer.errors import ExtractionError
+from indexer.file_times import modified_ns
 
 __all__ = ["FileContent", "FileFacts", "read_file"]
 
@@ -31,7 +32,7 @@ class FileFacts:
 
     def set(self, status: os.stat_result) -> None:
         """Take them over from a file's status."""
-        self.size, self.mtime_ns = status.st_size, status.st_mtime_ns
+        self.size, self.mtime_ns = status.st_size, modified_ns(status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ def _read_once(path: Path, max_bytes: int, facts: FileFacts) -> FileContent | No
         return None
     if len(data) != before.st_size:
         return None
-    return FileContent(data, before.st_size, before.st_mtime_ns)
+    return FileContent(data, before.st_size, modified_ns(before))
 
 
 def _read_all(descriptor: int, size: int) -> bytes:
@@ -134,5 +135,5 @@ def _check_size(size: int, max_bytes: int) -> None:
         raise ExtractionError(
             "too_large",
             f"it has {size:,} bytes; at most {max_bytes:,} are read",
-            hint="split the file, or raise the limit",
+            hint="split the file into smaller ones, or exclude it",
         )

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from indexer.errors import UsageError
+from indexer.file_times import modified_ns
 from indexer.indexing.patterns import PathPatterns
 
 __all__ = [
@@ -32,7 +33,7 @@ _SKIPPED_PREFIXES = (".", "~$")
 _SKIPPED_SUFFIXES = ("~", ".tmp", ".swp", ".swx", ".part", ".partial", ".crdownload")
 
 
-def display_path(path: Path) -> str:
+def display_path(path: Path | str) -> str:
     r"""Return a path as text that can be printed and stored: bytes beyond UTF-8 become ``\xff``."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
@@ -368,12 +369,12 @@ class _Walk:
             self._report(location, "unreadable", error, is_folder=False)
             return
         if stat.S_ISREG(status.st_mode):  # sockets, pipes and devices have no content to keep
-            yield FileEntry(location, status.st_size, status.st_mtime_ns)
+            yield FileEntry(location, status.st_size, modified_ns(status))
 
     def _report(self, location: str, code: str, error: Exception, *, is_folder: bool) -> None:
         cause = getattr(error, "strerror", None) or str(error)
         hint = {
-            "unreadable_folder": "allow this account to list the folder, or leave it out "
+            "unreadable_folder": "mend that, most often by its permissions, or leave it out "
             "with --exclude; nothing that was indexed from it is removed",
             "broken_link": "mend or remove the link, or leave it out with --exclude",
             "unreadable": "check the file's permissions, or leave it out with --exclude",

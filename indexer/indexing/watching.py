@@ -36,6 +36,7 @@ _TICK_S = 0.25
 _LOOKS_S = 2.0  # between looks at whether the folders are still there
 _MOST_PLACES = 5000  # more than these are faster found by looking at everything
 _SHORTEST_RETRY_S, _LONGEST_RETRY_S = 2.0, 300.0
+_UNTELLABLE = "Unable to decode path"  # how watchfiles gives up on a name that is not UTF-8
 _FLUSH_S = 30.0  # of rest, before the index is written to the disk
 
 
@@ -162,34 +163,49 @@ class FolderWatch:
 
     def _reports(self) -> Iterator[set[str]]:
         """Yield where something changed, several times a second; often nowhere."""
-        import watchfiles
-
         folders = [path for path in self._present() if path.is_dir()]
-        try:
-            if folders:
-                for changes in watchfiles.watch(
-                    *folders,
-                    watch_filter=None,
-                    debounce=int(_TICK_S * 1000),
-                    step=50,
-                    rust_timeout=int(_TICK_S * 1000),
-                    yield_on_timeout=True,
-                    stop_event=_Event(self._should_stop),
-                    raise_interrupt=True,
-                    force_polling=self._options.poll or None,
-                    poll_delay_ms=2000,
-                    ignore_permission_denied=True,
-                ):
-                    yield {location for _, location in changes}
+        everything = {str(folder) for folder in folders}
+        missed: set[str] = set()
+        while folders:
+            try:
+                for changes in self._changes(folders):
+                    yield missed | changes
+                    missed = set()
                 return
-        except (OSError, RuntimeError) as error:  # such as: no more folders can be watched
-            self._say(
-                f"the system does not report changes ({error}); everything is looked at every "
-                f"{self._options.rescan_s:g} s instead. Raise its limit of watches, or use --poll"
-            )
+            except (OSError, RuntimeError, UnicodeEncodeError) as error:
+                if not str(error).startswith(_UNTELLABLE):  # such as: no more can be watched
+                    self._say(
+                        f"the system does not report changes ({error}); everything is looked at "
+                        f"every {self._options.rescan_s:g} s instead. Raise its limit of watches, "
+                        "use --poll, or look more often with --rescan"
+                    )
+                    break
+            # A name that is not UTF-8 ends the reports, and what else was in them is lost with it:
+            # so everything is due, now and again when the reports have begun anew.
+            missed = everything
+            yield missed
+            time.sleep(_TICK_S)
         while True:
             yield set()
             time.sleep(_TICK_S)
+
+    def _changes(self, folders: Sequence[Path]) -> Iterator[set[str]]:
+        import watchfiles
+
+        for changes in watchfiles.watch(
+            *folders,
+            watch_filter=None,
+            debounce=int(_TICK_S * 1000),
+            step=50,
+            rust_timeout=int(_TICK_S * 1000),
+            yield_on_timeout=True,
+            stop_event=_Event(self._should_stop),
+            raise_interrupt=True,
+            force_polling=self._options.poll or None,
+            poll_delay_ms=2000,
+            ignore_permission_denied=True,
+        ):
+            yield {location for _, location in changes}
 
     def _note(self, reports: set[str]) -> None:
         now = time.monotonic()

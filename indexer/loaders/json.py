@@ -16,6 +16,7 @@ from indexer.loaders.notebook import find_cells, write_cells
 
 __all__ = ["load"]
 
+_MAX_DIGITS = 640  # the least that sys.set_int_max_str_digits() may be set to
 _TITLE_KEYS = ("title", "name", "headline")
 
 
@@ -50,7 +51,7 @@ def _load_lines(text: str, *, source: str, name: str) -> Document:
 
 def _parse(text: str, *, first_line: int) -> object:
     try:
-        return json.loads(text)
+        return json.loads(text, parse_int=_number)
     except json.JSONDecodeError as error:
         line = first_line + error.lineno - 1
         raise ExtractionError(
@@ -64,6 +65,11 @@ def _parse(text: str, *, first_line: int) -> object:
             "its values are nested too deeply to be read",
             hint="rename it to .txt to read it as plain text",
         ) from None
+
+
+def _number(digits: str) -> int | str:
+    """Return a whole number; as it is written where it is longer than Python takes."""
+    return int(digits) if len(digits) <= _MAX_DIGITS else digits
 
 
 def _describe(record: object) -> str:

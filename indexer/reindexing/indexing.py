@@ -39,11 +39,11 @@ def choose_index(
 
     store = wish.store or live.store
     if store == "qdrant":
-        return replace(record, store=store, index=QDRANT_INDEX)
+        return replace(record, store=store, index=QDRANT_INDEX, why="")
     kept = live.index if live.store == store else AUTO
     index = wish.index or kept
     if index != AUTO:
-        return replace(record, store=store, index=index)
+        return replace(record, store=store, index=index, why="")
     choice = choose_index(count, dim, wish.budget_ms, wish.budget_mb)
     return replace(record, store=store, index=choice.index_type, why=choice.why)
 

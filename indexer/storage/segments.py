@@ -205,14 +205,15 @@ def disk_errors(path: Path, *, needed: int) -> Iterator[None]:
 
     Args:
         path: the file that is read or written.
-        needed: bytes that were to be written.
+        needed: bytes that were to be written; 0 where that is not known.
     """
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            wanted = f"{needed:,} bytes were needed, " if needed else ""
             raise StorageError(
-                f"{path}: the disk is full: {needed:,} bytes were needed, {free_space(path)}; "
+                f"{path}: the disk is full: {wanted}{free_space(path)}; "
                 "free some space and run it again"
             ) from error
         raise StorageError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -154,6 +155,16 @@ def test_documents_are_found_by_id_prefix_and_path(indexed, notes, monkeypatch):
 
     for name in (id, id.upper(), id[:8], file, "bread.md", "./garden/../bread.md"):
         assert "Mix flour" in indexed.ok("show", name)
+
+
+def test_documents_are_found_by_a_path_that_is_not_utf8(indexed, notes):
+    file = notes / os.fsdecode(b"caf\xe9.txt")
+    file.write_text("Coffee is ground late.")
+    indexed.ok("index", notes)
+
+    for name in (file, file.name, r"caf\xe9.txt"):
+        assert indexed.ok("show", name) == "Coffee is ground late.\n"
+    assert indexed("show", os.fsdecode(b"caf\xe8.txt")).exit_code == 2
 
 
 @pytest.mark.parametrize("name", ["nothing.md", "abc", "ffff0000"])

@@ -86,6 +86,12 @@ def test_help_is_printed_in_full_for_every_command(gircse, path, flag):
     assert "Usage: gircse" in result.stdout
 
 
+def test_brackets_are_text_of_the_help_and_no_markup(gircse, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+
+    assert "under [qdrant]," in gircse.ok("config", "show", "--help")
+
+
 @pytest.mark.parametrize("width", ["40", "80", "200"])
 def test_help_keeps_to_the_width_of_the_terminal(gircse, monkeypatch, width):
     monkeypatch.setenv("COLUMNS", width)

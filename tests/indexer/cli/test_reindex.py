@@ -111,6 +111,8 @@ def test_a_choice_explains_itself_before_and_after(indexed: Gircse):
     assert "Measured, it takes 0.0 MB, more than that" in done
     assert "Measured: recall@10 1.000 against exact search" in done
     assert "more than that" in indexed.ok("collections", "show", "default")
+    planned = indexed.ok("reindex", "--index", "hnsw", "--dry-run")
+    assert "nothing keeps within" not in planned  # that was why the present one was chosen
 
 
 def test_one_line_says_what_builds_and_searches(indexed: Gircse):

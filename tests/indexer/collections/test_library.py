@@ -205,6 +205,14 @@ def test_writing_to_a_deleted_collection_says_so(library, model):
             pytest.fail("this is another one")
 
 
+def test_folders_that_can_be_no_collections_are_none(library, model):
+    library.create("docs", model=model).close()
+    for name in ("lost+found", "docs (copy)", ".Trash-0", "\udcff"):
+        (library.home / "collections" / name).mkdir()
+    assert library.names() == ["docs"]
+    assert [summary.name for summary in library.summaries()] == ["docs"]
+
+
 def test_a_renamed_collection_is_the_same_one(library, model):
     with library.create("docs", model=model, steps=3) as collection:
         identity = collection.id

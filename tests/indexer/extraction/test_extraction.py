@@ -339,6 +339,7 @@ class TestFiles:
     def test_too_large(self, tmp_path):
         result = read_one(write(tmp_path, "a.txt", "x" * 11), max_file_bytes=10)
         assert (result.code, result.size, result.sha256) == ("too_large", 11, None)
+        assert result.hint == "split the file into smaller ones, or exclude it"
         assert "11 bytes; at most 10" in result.message
 
     def test_too_much_text(self, tmp_path):

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from indexer.cli.freshness import file_states
 from indexer.collections.collection import Collection
 from indexer.collections.library import Library
 from indexer.documents import document_id
@@ -185,6 +186,19 @@ def test_a_time_in_the_far_future_is_taken_as_it_is(world, monkeypatch):
     world.index()
     with world.no_reading(monkeypatch):
         assert counts(world.index()) == (0, 0, 1, 0, 0)
+
+
+def test_a_time_beyond_the_range_of_the_database_stops_nothing(world, monkeypatch):
+    path = world.write("a.md", "# A\n\nFirst.", mtime=10_000_000_000)  # in the year 2286
+    scan = world.write("b.pdf", b"no PDF", mtime=10_000_000_000)
+    if path.stat().st_mtime_ns < 2**63:
+        pytest.skip("this file system keeps no such time")
+    assert world.index().failed == 1
+    assert world.row(path).state == "ready"
+    assert world.row(scan).state == "failed"
+    with world.no_reading(monkeypatch):
+        assert counts(world.index()) == (0, 0, 1, 0, 1)
+    assert file_states(world.collection.ledger, [world.row(path).document_id]) == ["current"]
 
 
 def test_a_touched_file_is_filtered_by_its_new_time(world):

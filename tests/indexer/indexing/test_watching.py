@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 import time
@@ -276,6 +277,26 @@ def test_a_system_that_reports_nothing_is_made_up_for(
     watching.write("a.md", "# A\n\nWords.")
     watching.wait(lambda: watching.found() == {"a.md"})
     assert any("watch limit reached" in line for line in watching.messages)
+
+
+def test_names_that_are_not_utf8_hide_no_change(watching: Watching) -> None:
+    watching.start()
+    watching.write(os.fsdecode(b"caf\xe9.md"), "# Coffee\n\nGround late.")
+    watching.write("tea.md", "# Tea\n\nPoured early.")
+    watching.wait(lambda: watching.found() == {r"caf\xe9.md", "tea.md"})
+    watching.write("water.md", "# Water\n\nFrom the tap.")
+    watching.wait(lambda: "water.md" in watching.found())
+    (watching.folder / os.fsdecode(b"caf\xe9.md")).unlink()
+    watching.wait(lambda: watching.found() == {"tea.md", "water.md"})
+    assert watching.messages == []
+
+
+def test_a_folder_whose_name_is_not_utf8_is_looked_at_now_and_then(watching: Watching) -> None:
+    folder = watching.write(os.fsdecode(b"caf\xe9/a.md"), "# A\n\nWords.").parent
+    watching.start(folder, rescan_s=0.5)
+    watching.write(f"{folder.name}/b.md", "# B\n\nMore words.")
+    watching.wait(lambda: watching.found() == {"a.md", "b.md"})
+    assert any("look more often with --rescan" in line for line in watching.messages)
 
 
 def test_a_deleted_collection_ends_it(watching: Watching) -> None:

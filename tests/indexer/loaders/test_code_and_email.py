@@ -64,6 +64,22 @@ class TestEmail:
         document = read(bytes(mail), "a.eml")
         assert document.text.endswith("Now\n\nHigh water")
 
+    def test_text_around_a_picture_and_before_the_footer_of_a_list_is_read(self):
+        mail = EmailMessage()
+        mail["Subject"] = "Tides"
+        mail.set_content("<p>High at eight.</p>", subtype="html")
+        mail.make_mixed()
+        mail.add_attachment(b"\x89", maintype="image", subtype="png", filename="tides.png")
+        for text, disposition in (("Bring ropes.", "inline"), ("Secret.", "attachment")):
+            part = EmailMessage()
+            part.set_content(text, disposition=disposition)
+            mail.attach(part)
+        mail.attach(message("A list", "Leave this list.", "<p>ignored</p>"))
+        assert read(bytes(mail), "a.eml").text == (
+            "Subject: Tides\n\nHigh at eight.\n\nBring ropes.\n\nLeave this list.\n\n"
+            "Attachment: tides.png\nAttachment: text/plain"
+        )
+
     def test_encoded_words_and_charsets(self):
         mail = EmailMessage()
         mail["Subject"] = "Größe der Boote"
@@ -81,6 +97,7 @@ class TestEmail:
             b"From: \xff\xfe <x>\nTo: ,,;:\nDate: never\nSubject: s\n\nbody",
             b"Content-Type: multipart/mixed; boundary=x\nSubject: s\n\n--x\nunclosed",
             b"Content-Type: text/plain; charset=no-such\nSubject: s\n\nbody",
+            b"Content-Type: multipart/mixed; boundary=x\nSubject: s\n\nbody without parts",
             b"Content-Transfer-Encoding: base64\nSubject: s\n\n!!!",
         ],
     )

@@ -63,6 +63,11 @@ class TestJson:
         document = read(b'[{"a": 1, "b": 2}, {"a": 3}, "plain"]', "a.json")
         assert document.text == "a: 1\nb: 2\n\na: 3\n\nplain"
 
+    def test_a_number_longer_than_python_takes_is_read_as_written(self):
+        assert (
+            read(b'{"a": -%b, "b": 2}' % (b"9" * 5000), "a.json").text == f"a: -{'9' * 5000}\nb: 2"
+        )
+
     def test_records_of_json_lines_are_paragraphs(self):
         document = read(b'\xef\xbb\xbf{"a": 1}\n\n{"a": 2}\n', "a.jsonl")
         assert document.text == "a: 1\n\na: 2"

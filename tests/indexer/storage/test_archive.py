@@ -283,6 +283,15 @@ def test_a_disk_that_is_full_from_the_start_is_named(
     assert not (tmp_path / "vectors").exists()
 
 
+def test_a_full_disk_is_named_without_a_number_that_is_not_known(tmp_path: Path) -> None:
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with (
+        pytest.raises(StorageError, match=r"a: the disk is full: [\d,]+ bytes are free; free"),
+        segments.disk_errors(tmp_path / "a", needed=0),
+    ):
+        raise full
+
+
 def test_a_removed_collection_is_not_made_again_by_writing(
     database: Database, tmp_path: Path
 ) -> None:
