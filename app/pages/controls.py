@@ -31,6 +31,7 @@ __all__ = ["FILTER_KEYS", "search_controls"]
 _MODES: dict[str, Mode] = {"Both": "hybrid", "Meaning": "dense", "Words": "lexical"}
 _EFFORTS: dict[str, Effort] = {"Steps": "steps", "Time": "budget", "Auto": "auto"}
 _LEAST_BUDGET_MS, _MOST_BUDGET_MS, _FIRST_BUDGET_MS = 5, 10_000, 100
+_MOST_DIGITS = 9  # of a number in an address: of thousands Python makes none, but raises
 FILTER_KEYS: dict[str, object] = {"types": [], "path": "", "after": None, "before": None}
 """Keys of the filters' widgets, with what stands for no filter."""
 
@@ -197,7 +198,8 @@ def _budget(status: ModelStatus) -> float:
 def _before_drawn(key: str, first: int, *, low: int, high: int) -> int:
     """Return what a widget is going to return: its label has to say it before."""
     typed = st.query_params.get(key, "")  # of a page that was opened by its address
-    known = st.session_state.get(key, int(typed) if typed.isdecimal() else first)
+    is_number = typed.isdecimal() and len(typed) <= _MOST_DIGITS
+    known = st.session_state.get(key, int(typed) if is_number else first)
     return known if low <= known <= high else first
 
 

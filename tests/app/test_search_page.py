@@ -299,6 +299,36 @@ def test_an_effort_that_an_address_makes_up_is_passed_over(ready: Services) -> N
     assert count_hits(test) == 10
 
 
+def test_a_number_that_is_too_long_to_be_read_is_passed_over(ready: Services) -> None:
+    test = page(q="limescale", steps="9" * 5000)
+    assert not test.exception
+    assert not test.error
+    assert count_hits(test) == 10
+
+
+def test_a_search_that_cannot_be_made_is_not_shown_as_going_on(ready: Services) -> None:
+    test = page(q="-limescale")
+    assert "only says what to leave out" in test.error[0].value
+    assert "Searching" not in html(test)
+
+
+def test_a_collection_that_is_not_there_is_named_once(ready: Services, filled_home: Path) -> None:
+    test = page(q="limescale", collection="nope_1_")
+    (said,) = test.toast
+    assert said.value.replace("\\", "") == (
+        "There is no collection “nope_1_”: it was deleted or renamed, or the address is wrong. "
+        "This is “default”."
+    )
+    assert count_hits(test) == 10
+    assert not test.run().toast
+    ready.create_collection("second")
+    test = page(collection="second")
+    assert not test.toast
+    ready.delete_collection("second")
+    assert "no collection “second”" in test.run().toast[0].value
+    assert not test.run().toast
+
+
 def test_similar_passages_are_found_and_left_again(ready: Services) -> None:
     test = page(q="limescale in the cartridge")
     first = passages(test)[0]
