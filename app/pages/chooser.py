@@ -9,10 +9,13 @@ import streamlit as st
 from app.rendering import markdown_text
 from indexer.settings import Settings
 
-__all__ = ["choose_collection", "first_choice", "select_collection"]
+__all__ = ["PLACE", "choose_collection", "first_choice", "select_collection"]
 
 SAMPLE = "sample"
+PLACE = "place"
+"""Where the session keeps which page is shown."""
 _KEY = "collection"
+_CHOSEN = "chosen-collection"
 _MISSING = "missing-collection"
 _NAME_CHARS = 64
 
@@ -40,7 +43,12 @@ def choose_collection(
         _note_missing(names, first)
     if len(names) < 2:
         return first
-    return st.selectbox(
+    place = st.session_state.get(PLACE)
+    before_place, before = st.session_state.get(_CHOSEN, (place, first))
+    if before_place != place and before in names:
+        # Streamlit forgets on the way to another page what an address chose, and nobody since.
+        st.session_state[_KEY] = before
+    chosen = st.selectbox(
         "Collection",
         names,
         index=list(names).index(first),
@@ -49,6 +57,8 @@ def choose_collection(
         on_change=on_change,
         width=200,
     )
+    st.session_state[_CHOSEN] = place, chosen
+    return chosen
 
 
 def select_collection(name: str | None) -> None:

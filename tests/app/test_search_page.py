@@ -166,6 +166,28 @@ def test_the_slider_begins_where_a_search_without_it_would(
     assert test.slider[0].label.startswith("Refinement: 5 steps · about")
 
 
+def test_an_untouched_slider_follows_the_collection(ready: Services) -> None:
+    ready.create_collection("quick", steps=0)
+    test = page(collection="quick")
+    assert test.slider[0].value == 0
+    test.selectbox(key="collection").set_value("default").run()
+    assert not test.exception
+    assert test.slider[0].value == 5
+    assert test.slider[0].label.startswith("Refinement: 5 steps")
+    test.slider[0].set_value(3).run()
+    test.selectbox(key="collection").set_value("quick").run()
+    assert test.slider[0].value == 3
+
+
+def test_an_untouched_slider_follows_what_is_made_the_default(ready: Services) -> None:
+    test = page(q="limescale")
+    with ready.collections.use("default") as collection:
+        collection.set_search_defaults(SearchDefaults(steps=2))
+    test.run()
+    assert test.slider[0].value == 2
+    assert "2 steps of" in html(test)
+
+
 def test_a_model_without_steps_says_so(
     home: Path,
     plain_model: Path,
