@@ -19,11 +19,11 @@ from app.serving.downloads import Downloads
 from app.serving.metrics import Metrics
 from app.work.activity import Activity
 from app.work.indexing import IndexingWorker
-from app.work.job_queue import Job, JobQueue
+from app.work.job_queue import Job, JobKind, JobQueue
 from app.work.upkeep import Upkeep
 from app.work.uploads import Upload, UploadFolder
 from indexer.collections.library import Collection, Library
-from indexer.errors import UsageError
+from indexer.errors import IndexerError, UsageError
 from indexer.evaluation.judged_sets import JudgedSets
 from indexer.indexing.discovery import check_roots
 from indexer.preview import Previewer
@@ -150,8 +150,7 @@ class Services:
             paths = self.uploads.store(
                 self.uploads.claim(collection, opened.id),
                 uploads,
-                # It keeps its name as long as it is in use, so the job is for the right one.
-                before_commit=lambda paths: self._queue_files(collection, paths),
+                before_commit=lambda paths: self._queue(opened, paths, kind="files"),
             )
         self.worker.notify()
         return paths
@@ -215,10 +214,12 @@ class Services:
 
         Raises:
             ReadOnlyError: the app changes nothing.
+            CollectionNotFoundError: the collection was deleted meanwhile.
             StorageError: the queue cannot be written.
         """
         self._check_writable()
-        job = self.queue.add(collection, [path], kind="folder" if path.is_dir() else "files")
+        with self.collections.use(collection) as opened:
+            job = self._queue(opened, [path], kind="folder" if path.is_dir() else "files")
         self.worker.notify()
         return job
 
@@ -227,10 +228,12 @@ class Services:
 
         Raises:
             ReadOnlyError: the app changes nothing.
+            CollectionNotFoundError: the collection was deleted meanwhile.
             StorageError: the queue cannot be written.
         """
         self._check_writable()
-        self.queue.add(collection, paths, kind="files", retries=True)
+        with self.collections.use(collection) as opened:
+            self._queue(opened, paths, kind="files", retries=True)
         self.worker.notify()
 
     def delete_documents(self, collection: str, document_ids: Sequence[str]) -> int:
@@ -262,5 +265,18 @@ class Services:
     def _check_writable(self) -> None:
         refuse_changes(is_read_only=self.is_read_only)
 
-    def _queue_files(self, collection: str, paths: Sequence[Path]) -> None:
-        self.queue.add(collection, paths, kind="files")
+    def _queue(
+        self, opened: Collection, paths: Sequence[Path], *, kind: JobKind, retries: bool = False
+    ) -> Job:
+        """Queue a job for a collection, which keeps its name as long as it is in use.
+
+        It may be deleted all the same. Its jobs are forgotten after its files are gone: either this
+        one is among them, or the files are found gone here.
+        """
+        job = self.queue.add(opened.name, paths, kind=kind, retries=retries)
+        try:
+            opened.check_alive()
+        except IndexerError:
+            self.queue.remove(job)
+            raise
+        return job

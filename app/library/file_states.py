@@ -200,4 +200,4 @@ def _label(state: FileState, message: str) -> str:
 
 def _sentence(message: str, hint: str) -> str:
     said = [part[:1].upper() + part[1:].rstrip(".") for part in (message, hint) if part]
-    return ". ".join(said) + "." if said else ""
+    return " ".join(part if part.endswith("?") else f"{part}." for part in said)

@@ -51,10 +51,11 @@ def _take_uploads(
     turn = st.session_state.setdefault(_ROUND, 0)
     limit = _limit_mb(parts)
     is_folder = kind == "folder"
+    name = markdown_text(collection)
     uploaded = st.file_uploader(
-        f"Add a whole folder to “{collection}”: drop it here, or choose it"
+        f"Add a whole folder to “{name}”: drop it here, or choose it"
         if is_folder
-        else f"Add files to “{collection}”: drop them here, or choose them",
+        else f"Add files to “{name}”: drop them here, or choose them",
         accept_multiple_files="directory" if is_folder else True,
         max_upload_size=limit,
         key=f"{'folders' if is_folder else 'uploads'}-{turn}",

@@ -31,6 +31,8 @@ __all__ = ["FILTER_KEYS", "search_controls"]
 _MODES: dict[str, Mode] = {"Both": "hybrid", "Meaning": "dense", "Words": "lexical"}
 _EFFORTS: dict[str, Effort] = {"Steps": "steps", "Time": "budget", "Auto": "auto"}
 _LEAST_BUDGET_MS, _MOST_BUDGET_MS, _FIRST_BUDGET_MS = 5, 10_000, 100
+_FIRST_STEPS = "first-steps"
+_MOST_DIGITS = 9  # of a number in an address: of thousands Python makes none, but raises
 FILTER_KEYS: dict[str, object] = {"types": [], "path": "", "after": None, "before": None}
 """Keys of the filters' widgets, with what stands for no filter."""
 
@@ -167,6 +169,7 @@ def _model_state(parts: Services, model: str, status: ModelStatus) -> None:
 
 def _slider(info: ModelInfo, status: ModelStatus, first: int) -> int:
     low, high = step_range(info)
+    _follow(first)
     return st.slider(
         slider_label(_before_drawn("steps", first, low=low, high=high), status),
         low,
@@ -177,6 +180,17 @@ def _slider(info: ModelInfo, status: ModelStatus, first: int) -> int:
         help="How far the model thinks a question through before it searches."
         + (f" Measured here: {markdown_text(range_text(status.timing))}" if status.timing else ""),
     )
+
+
+def _follow(first: int) -> None:
+    """Move the slider to where it now begins, unless the user moved it away from where it began.
+
+    That changes with the collection, and with what is made its default.
+    """
+    before = st.session_state.get(_FIRST_STEPS, first)
+    if first != before == st.session_state.get("steps"):
+        st.session_state["steps"] = first
+    st.session_state[_FIRST_STEPS] = first
 
 
 def _budget(status: ModelStatus) -> float:
@@ -197,7 +211,8 @@ def _budget(status: ModelStatus) -> float:
 def _before_drawn(key: str, first: int, *, low: int, high: int) -> int:
     """Return what a widget is going to return: its label has to say it before."""
     typed = st.query_params.get(key, "")  # of a page that was opened by its address
-    known = st.session_state.get(key, int(typed) if typed.isdecimal() else first)
+    is_number = typed.isdecimal() and len(typed) <= _MOST_DIGITS
+    known = st.session_state.get(key, int(typed) if is_number else first)
     return known if low <= known <= high else first
 
 

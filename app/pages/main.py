@@ -7,6 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from app.pages import library, quality, refine, search
+from app.pages.chooser import PLACE
 from app.pages.login import require_login, show_user
 
 FOLDER = Path(__file__).parent
@@ -42,4 +43,5 @@ pages = {
 st.session_state["pages"] = pages
 page = st.navigation(list(pages.values()), position="top")
 show_user()
+st.session_state[PLACE] = page.url_path
 page.run()

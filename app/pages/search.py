@@ -201,10 +201,14 @@ def _answered(parts: Services, query: Query, rail: Rail) -> Answer | None:
         _draw(parts, answer, rail)
         return answer
     rail.say_searching()
-    with closing(refine(parts, query)) as answers:
-        for answer in answers:
-            st.session_state["answer"] = (query, answer)
-            _draw(parts, answer, rail)
+    try:
+        with closing(refine(parts, query)) as answers:
+            for answer in answers:
+                st.session_state["answer"] = (query, answer)
+                _draw(parts, answer, rail)
+    except (IndexerError, ModelError):
+        rail.clear()  # nothing is on its way any more
+        raise
     return answer
 
 

@@ -100,7 +100,7 @@ class UploadFolder:
         folder: Path,
         uploads: Sequence[Upload],
         *,
-        before_commit: Callable[[list[Path]], None] = lambda _: None,
+        before_commit: Callable[[list[Path]], object] = lambda _: None,
     ) -> list[Path]:
         """Copy files to disk; equal content under an equal name is kept once.
 

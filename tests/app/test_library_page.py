@@ -93,6 +93,13 @@ def test_hostile_names_are_only_text(home: Path, shared_services: Callable[[], S
     assert list(test.dataframe[0].value["Name"]) == [name]
 
 
+def test_the_name_of_a_collection_is_shown_as_it_is(
+    home: Path, shared_services: Callable[[], Services]
+) -> None:
+    shared_services().create_collection("_notes_")
+    assert "\\_notes\\_" in page().file_uploader[0].label
+
+
 def test_a_folder_is_added_by_its_path(home: Path, shared_services: Callable[[], Services]) -> None:
     test = page()
     test.text_input[0].set_value(str(DOCUMENTS / "garden"))

@@ -166,6 +166,28 @@ def test_the_slider_begins_where_a_search_without_it_would(
     assert test.slider[0].label.startswith("Refinement: 5 steps · about")
 
 
+def test_an_untouched_slider_follows_the_collection(ready: Services) -> None:
+    ready.create_collection("quick", steps=0)
+    test = page(collection="quick")
+    assert test.slider[0].value == 0
+    test.selectbox(key="collection").set_value("default").run()
+    assert not test.exception
+    assert test.slider[0].value == 5
+    assert test.slider[0].label.startswith("Refinement: 5 steps")
+    test.slider[0].set_value(3).run()
+    test.selectbox(key="collection").set_value("quick").run()
+    assert test.slider[0].value == 3
+
+
+def test_an_untouched_slider_follows_what_is_made_the_default(ready: Services) -> None:
+    test = page(q="limescale")
+    with ready.collections.use("default") as collection:
+        collection.set_search_defaults(SearchDefaults(steps=2))
+    test.run()
+    assert test.slider[0].value == 2
+    assert "2 steps of" in html(test)
+
+
 def test_a_model_without_steps_says_so(
     home: Path,
     plain_model: Path,
@@ -297,6 +319,36 @@ def test_an_effort_that_an_address_makes_up_is_passed_over(ready: Services) -> N
     assert not test.exception
     assert test.slider[0].value == 5
     assert count_hits(test) == 10
+
+
+def test_a_number_that_is_too_long_to_be_read_is_passed_over(ready: Services) -> None:
+    test = page(q="limescale", steps="9" * 5000)
+    assert not test.exception
+    assert not test.error
+    assert count_hits(test) == 10
+
+
+def test_a_search_that_cannot_be_made_is_not_shown_as_going_on(ready: Services) -> None:
+    test = page(q="-limescale")
+    assert "only says what to leave out" in test.error[0].value
+    assert "Searching" not in html(test)
+
+
+def test_a_collection_that_is_not_there_is_named_once(ready: Services, filled_home: Path) -> None:
+    test = page(q="limescale", collection="nope_1_")
+    (said,) = test.toast
+    assert said.value.replace("\\", "") == (
+        "There is no collection “nope_1_”: it was deleted or renamed, or the address is wrong. "
+        "This is “default”."
+    )
+    assert count_hits(test) == 10
+    assert not test.run().toast
+    ready.create_collection("second")
+    test = page(collection="second")
+    assert not test.toast
+    ready.delete_collection("second")
+    assert "no collection “second”" in test.run().toast[0].value
+    assert not test.run().toast
 
 
 def test_similar_passages_are_found_and_left_again(ready: Services) -> None:

@@ -323,6 +323,34 @@ def test_a_rename_waits_for_uploads_that_are_being_written(build_services: Build
     assert states(services, "papers") == {"ready": 1}
 
 
+def test_a_collection_that_is_deleted_during_an_upload_leaves_no_job(
+    build_services: BuildServices,
+) -> None:
+    services = build_services()
+    services.create_collection("notes")
+
+    class Deleting(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            if "notes" in services.library.names():
+                services.delete_collection("notes")
+            return super().read(size)
+
+    content = TAP.read_bytes()
+    with pytest.raises(CollectionNotFoundError, match="notes"):
+        services.add_uploads("notes", [Upload(TAP.name, Deleting(content), len(content))])
+    assert services.queue.jobs() == []
+    assert not services.worker.activity().held
+
+
+def test_nothing_is_queued_for_a_collection_that_is_gone(build_services: BuildServices) -> None:
+    services = build_services(is_started=False)
+    with pytest.raises(CollectionNotFoundError):
+        services.add_path("notes", services.check_path(str(DOCUMENTS)))
+    with pytest.raises(CollectionNotFoundError):
+        services.retry("notes", [TAP])
+    assert services.queue.jobs() == []
+
+
 def test_a_collection_is_renamed_while_it_is_indexed_and_searched(
     build_services: BuildServices, gated: GatedEmbedder
 ) -> None:
