@@ -237,6 +237,8 @@ def main() -> None:
     if options.step:
         perform(options.step, options.arguments)
         return
+    if options.folder:
+        options.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         compare(Path(folder), options.types.split(","), options.count, options.dim)
 
