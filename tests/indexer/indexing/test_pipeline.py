@@ -460,7 +460,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def test_a_file_that_is_written_all_the_time_fails_alone_and_is_tried_again(world):
-    path = world.write("growing.txt", "words " * 4_000_000)
+    path = world.write("growing.txt", "words " * 25_000_000)  # long enough to read
     world.write("a.md", "# A\n\nFirst.")
     done = threading.Event()
 
