@@ -21,7 +21,7 @@ from gircse_core.generation import GenerationStep, generate
 from gircse_core.integrity import check_sha256
 from gircse_core.prompts import document_prompt, query_prompt
 from gircse_core.registry import DEFAULT_MODEL, ModelSpec, resolve
-from gircse_core.tokenization import TextTokenizer, TokenBatch
+from gircse_core.tokenization import TextTokenizer, TokenBatch, lone_surrogate
 
 __all__ = ["BatchTiming", "GircseEmbedder", "Refinement"]
 
@@ -333,13 +333,11 @@ def _checked(texts: Sequence[str]) -> Sequence[str]:
                 f"Text {position} of {len(texts)} is empty. Leave empty texts out before "
                 "embedding: they have no meaning to search for."
             )
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
+        if (half := lone_surrogate(text)) is not None:
             raise InputError(
-                f"Text {position} of {len(texts)} holds {text[error.start]!r}, half of a character "
-                "that no tokenizer takes. Decode texts with errors='replace'."
-            ) from error
+                f"Text {position} of {len(texts)} holds {half!r}, half of a character that no "
+                "tokenizer takes. Decode texts with errors='replace'."
+            )
     return texts
 
 

@@ -17,11 +17,20 @@ from gircse_core.config import ModelConfig
 from gircse_core.errors import ModelIntegrityError
 from gircse_core.integrity import read_json
 
-__all__ = ["TextTokenizer", "TokenBatch"]
+__all__ = ["TextTokenizer", "TokenBatch", "lone_surrogate"]
 
 logger = logging.getLogger(__name__)
 
 _WIDTH_MULTIPLE = 16
+
+
+def lone_surrogate(text: str) -> str | None:
+    """Return the first half of a character in a text, which no tokenizer takes; None has none."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        return text[error.start]
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, WithJsonSchema
 
-from app.api.operations import Answer, Asked
+from app.api.operations import Answer, AskedOfCollection
 from app.work.uploads import Upload
 from indexer.searching.filters import Where
 from indexer.storage.ledger import FileState
@@ -25,14 +25,12 @@ __all__ = [
     "UploadAsked",
 ]
 
-_COLLECTION = "None takes the one of the settings."
 _MAX_PAGE = 1000
 
 
-class ListAsked(Asked):
+class ListAsked(AskedOfCollection):
     """Which documents to list."""
 
-    collection: str | None = Field(None, description=_COLLECTION)
     state: tuple[FileState, ...] = Field((), description="Only files in these states.")
     type: tuple[str, ...] = Field((), description="Only documents of these types, such as pdf.")
     path: str | None = Field(None, description="Only documents under it, or that fit the pattern.")
@@ -49,14 +47,13 @@ class ListAsked(Asked):
         return Where.parse(conditions) if conditions else None
 
 
-class OneAsked(Asked):
+class OneAsked(AskedOfCollection):
     """One document."""
 
     id: str
-    collection: str | None = Field(None, description=_COLLECTION)
 
 
-class UploadAsked(Asked):
+class UploadAsked(AskedOfCollection):
     """Files to add; copies of them are kept."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
@@ -65,14 +62,12 @@ class UploadAsked(Asked):
         tuple[Upload, ...],
         WithJsonSchema({"type": "array", "items": {"type": "string", "format": "binary"}}),
     ] = Field(min_length=1, description="Any number of files, under any field names.")
-    collection: str | None = Field(None, description=_COLLECTION)
 
 
-class PathAsked(Asked):
+class PathAsked(AskedOfCollection):
     """A file or folder on the server's own disk to add; it is read where it is."""
 
     path: str = Field(description="Absolute, or from ~; a folder is read to any depth.")
-    collection: str | None = Field(None, description=_COLLECTION)
 
 
 class DocumentAnswer(Answer):

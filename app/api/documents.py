@@ -27,10 +27,6 @@ from indexer.indexing.discovery import display_path
 __all__ = ["OPERATIONS"]
 
 
-def _name(services: Services, asked: ListAsked | OneAsked | UploadAsked | PathAsked) -> str:
-    return services.settings.collection if asked.collection is None else asked.collection
-
-
 def _list(services: Services, asked: ListAsked) -> ListAnswer:
     where = asked.where()
     if where is not None and asked.state:
@@ -41,7 +37,7 @@ def _list(services: Services, asked: ListAsked) -> ListAnswer:
             "documents that can be searched. Ask for either.",
             param="state",
         )
-    name = _name(services, asked)
+    name = asked.collection_name(services)
     with services.collections.use(name) as collection:
         # One more than asked for tells whether there are more.
         found = document_states(
@@ -60,7 +56,7 @@ def _list(services: Services, asked: ListAsked) -> ListAnswer:
 
 
 def _get(services: Services, asked: OneAsked) -> TextAnswer:
-    with services.collections.use(_name(services, asked)) as collection:
+    with services.collections.use(asked.collection_name(services)) as collection:
         state = document_state(services, collection, asked.id)
         if state is None:
             raise _unknown(asked.id, collection.name)
@@ -71,7 +67,7 @@ def _get(services: Services, asked: OneAsked) -> TextAnswer:
 
 
 def _upload(services: Services, asked: UploadAsked) -> UploadAnswer:
-    name = _name(services, asked)
+    name = asked.collection_name(services)
     paths = services.add_uploads(name, asked.files)
     documents = [
         QueuedAnswer(
@@ -94,15 +90,14 @@ def _add_path(services: Services, asked: PathAsked) -> PathAnswer:
             "Upload the files, or run `gircse index PATH` on the server.",
             param="path",
         )
-    name = _name(services, asked)
-    with services.collections.use(name):  # before anything is queued for one that is not there
-        path = services.check_path(asked.path)
-        job = services.add_path(name, path)
+    name = asked.collection_name(services)
+    path = services.check_path(asked.path)
+    job = services.add_path(name, path)
     return PathAnswer(collection=name, path=display_path(path), job=job.id)
 
 
 def _delete(services: Services, asked: OneAsked) -> RemovedAnswer:
-    name = _name(services, asked)
+    name = asked.collection_name(services)
     with services.collections.use(name) as collection:
         state = document_state(services, collection, asked.id)
     if state is None:

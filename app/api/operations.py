@@ -9,11 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.services import Services
 
-__all__ = ["Answer", "Asked", "Body", "NothingAsked", "Operation", "Plain"]
+__all__ = ["Answer", "Asked", "AskedOfCollection", "Body", "NothingAsked", "Operation", "Plain"]
 
 Body = Literal["none", "json", "files"]
 """What a request carries beside its address: nothing, JSON, or a form with files."""
@@ -23,6 +23,16 @@ class Asked(BaseModel):
     """What a request carries; anything it does not know is refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class AskedOfCollection(Asked):
+    """What is asked of one collection."""
+
+    collection: str | None = Field(None, description="None takes the one of the settings.")
+
+    def collection_name(self, services: Services) -> str:
+        """Return the name that is meant; an empty one is a name, though none can have it."""
+        return services.settings.collection if self.collection is None else self.collection
 
 
 class NothingAsked(Asked):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from app.api.operations import Answer, Asked, Operation
+from app.api.operations import Answer, AskedOfCollection, Operation
 from app.services import Services
 from indexer.searching.filters import Where
 from indexer.searching.refining import Progress, Stop
@@ -20,7 +20,7 @@ _MAX_OFFSET = 100_000
 _MAX_BUDGET_MS = 60_000
 
 
-class SearchAsked(Asked):
+class SearchAsked(AskedOfCollection):
     """What to look for, and how."""
 
     query: str = Field(
@@ -29,7 +29,6 @@ class SearchAsked(Asked):
         description='A "phrase in quotes" has to occur, a word after a minus must not. May be left '
         "out where `like` names passages.",
     )
-    collection: str | None = Field(None, description="None takes the one of the settings.")
     mode: Mode | None = Field(
         None, description="By meaning (dense), by words (lexical), or both (hybrid)."
     )
@@ -154,14 +153,10 @@ class SearchAnswer(Answer):
     fingerprint: dict[str, object]
 
 
-def _collection(services: Services, asked: SearchAsked) -> str:
-    return services.settings.collection if asked.collection is None else asked.collection
-
-
 def _model(services: Services, asked: SearchAsked) -> str | None:
     if not asked.query.strip() or (asked.mode or services.settings.mode) == "lexical":
         return None
-    with services.collections.use(_collection(services, asked)) as opened:
+    with services.collections.use(asked.collection_name(services)) as opened:
         return opened.config.model
 
 
@@ -188,7 +183,7 @@ def _search(services: Services, asked: SearchAsked) -> SearchAnswer:
         grouping=asked.group,
         is_plain=asked.plain,
     )
-    collection = _collection(services, asked)
+    collection = asked.collection_name(services)
     return _answer(services.search(collection, request), collection)
 
 

@@ -90,7 +90,7 @@ class CausalBackbone:
             UnsupportedModelError: the architecture cannot be run faithfully, or needs remote code.
         """
         _require_safetensors(base, "model*.safetensors")
-        if adapter is not None:
+        if adapter is not None:  # said before the base is read, which may take minutes
             _require_safetensors(adapter, _ADAPTER_WEIGHTS)
         try:
             model, report = AutoModelForCausalLM.from_pretrained(

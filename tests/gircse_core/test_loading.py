@@ -122,8 +122,7 @@ def test_a_pickled_adapter_beside_other_weights_is_not_read(checkpoints, tmp_pat
 )
 def test_damaged_settings_of_an_adapter_are_named(checkpoints, tmp_path, changed, message):
     adapter = models.write_peft_adapter(tmp_path / "adapter", checkpoints["qwen2"])
-    file = adapter / "adapter_config.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | changed))
+    models.change_json(adapter / "adapter_config.json", changed)
     with pytest.raises(ModelIntegrityError, match=message):
         GircseEmbedder(str(adapter))
 
@@ -153,8 +152,7 @@ def test_a_base_that_does_not_fit_its_settings_is_refused(
 ):
     folder = tmp_path / "base"
     shutil.copytree(checkpoints["qwen2"], folder)
-    file = folder / "config.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | changed))
+    models.change_json(folder / "config.json", changed)
     with pytest.raises(error, match=message):
         GircseEmbedder(str(folder))
 
@@ -257,8 +255,7 @@ def test_an_adapter_that_does_not_fit_is_refused(checkpoints, tmp_path):
 def test_encoders_of_other_kinds_are_refused(checkpoints, tmp_path):
     folder = tmp_path / "relative"
     shutil.copytree(checkpoints["prefix"].parent / "encoder", folder)
-    values = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(values | {"hidden_act": "relu"}))
+    models.change_json(folder / "config.json", {"hidden_act": "relu"})
     with pytest.raises(UnsupportedModelError, match="hidden_act 'relu'"):
         GircseEmbedder(str(folder))
 
@@ -287,9 +284,10 @@ def test_damaged_settings_are_named(checkpoints, tmp_path, file, content, messag
     shutil.copytree(checkpoints["prefix"].parent / "encoder", folder)
     path = folder / file
     path.parent.mkdir(exist_ok=True)
-    if not isinstance(content, str):
-        content = json.dumps(json.loads(path.read_text()) | content)
-    path.write_text(content)
+    if isinstance(content, str):
+        path.write_text(content)
+    else:
+        models.change_json(path, content)
     with pytest.raises(ModelIntegrityError, match=message):
         GircseEmbedder(str(folder))
 
@@ -299,8 +297,7 @@ def test_damaged_settings_are_named(checkpoints, tmp_path, file, content, messag
 def test_conventions_that_are_no_usable_number_are_refused(checkpoints, tmp_path, name, value):
     folder = tmp_path / "model"
     shutil.copytree(checkpoints["prefix"], folder)
-    file = folder / "gircse.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | {name: value}))
+    models.change_json(folder / "gircse.json", {name: value})
     with pytest.raises(ModelIntegrityError, match=name):
         resolve(str(folder))
 
@@ -323,8 +320,7 @@ def test_a_model_of_ours_is_never_completed_from_a_hub_offline(checkpoints, tmp_
     folder = tmp_path / "model"
     shutil.copytree(checkpoints["prefix"], folder)
     file = folder / "gircse.json"
-    values = json.loads(file.read_text())
-    file.write_text(json.dumps(values | {"base": {"name": "nobody/nothing"}}))
+    models.change_json(file, {"base": {"name": "nobody/nothing"}})
     asked = []
 
     def fetch(name, *, revision=None, offline=False):
@@ -370,8 +366,7 @@ def test_an_empty_folder_and_a_missing_hub_model(tmp_path, monkeypatch):
 def test_a_bad_gircse_json_is_explained(checkpoints, tmp_path, change, message):
     folder = tmp_path / "model"
     shutil.copytree(checkpoints["prefix"], folder)
-    file = folder / "gircse.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    models.change_json(folder / "gircse.json", change)
     with pytest.raises(ModelIntegrityError, match=message):
         GircseEmbedder(str(folder))
 
@@ -418,10 +413,9 @@ def test_the_adapter_folder_may_lie_beside_its_base(checkpoints, tmp_path):
     shutil.copytree(checkpoints["qwen2"], base)
     adapter = models.write_peft_adapter(tmp_path / "adapter", base)
     file = adapter / "adapter_config.json"
-    values = json.loads(file.read_text())
-    file.write_text(json.dumps(values | {"base_model_name_or_path": "../base"}))
+    models.change_json(file, {"base_model_name_or_path": "../base"})
     assert resolve(str(adapter)).base == base.resolve()
-    file.write_text(json.dumps(values | {"base_model_name_or_path": str(Path("/no/such/base"))}))
+    models.change_json(file, {"base_model_name_or_path": str(Path("/no/such/base"))})
     with pytest.raises(ModelIntegrityError, match="/no/such/base"):
         resolve(str(adapter))
 

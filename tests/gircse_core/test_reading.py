@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -54,9 +53,8 @@ def base(tmp_path_factory) -> Path:
 def _write(folder: Path, base: Path, tensors: dict[str, torch.Tensor]) -> Path:
     adapter = models.random_adapter(layers=3, hidden=HIDDEN, inner=64) | tensors
     folder = models.write_prefix_model(folder, base, adapter)
-    file = folder / "gircse.json"
-    values = json.loads(file.read_text()) | {"pooling": "residual_sum", "gate": 0.5, "decay": 0.7}
-    file.write_text(json.dumps(values))
+    changes = {"pooling": "residual_sum", "gate": 0.5, "decay": 0.7}
+    models.change_json(folder / "gircse.json", changes)
     return folder
 
 

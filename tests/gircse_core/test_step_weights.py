@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -38,9 +37,8 @@ def base(tmp_path_factory) -> Path:
 @pytest.fixture
 def folder(base, adapter, tmp_path) -> Path:
     folder = models.write_prefix_model(tmp_path / "model", base, adapter)
-    file = folder / "gircse.json"
-    values = json.loads(file.read_text()) | {"pooling": "residual_sum", "gate": 0.5, "decay": 0.7}
-    file.write_text(json.dumps(values))
+    changes = {"pooling": "residual_sum", "gate": 0.5, "decay": 0.7}
+    models.change_json(folder / "gircse.json", changes)
     return folder
 
 

@@ -80,9 +80,8 @@ def test_another_pooling_and_other_families_refuse_it(encoder, checkpoints):
 def start(encoder, tmp_path):
     adapter = models.random_adapter(layers=3, hidden=32, inner=64, size=0.02)
     folder = models.write_prefix_model(tmp_path / "start", encoder, adapter | reading_tensors())
-    file = folder / "gircse.json"
     changes = {"pooling": "residual_sum", "gate": 0.3, "decay": 0.7, "trained_steps": 8}
-    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+    models.change_json(folder / "gircse.json", changes)
     return folder
 
 
