@@ -7,7 +7,7 @@ from pathlib import Path
 from playwright.sync_api import FilePayload, Locator, Page
 
 from indexer.collections.library import Library
-from tests.app.browser.watching import expect
+from tests.app.browser.watching import click, expect
 from tests.app.conftest import DOCUMENTS
 from tests.app.server_process import Served
 
@@ -71,8 +71,8 @@ def line(page: Page, name: str) -> Locator:
 
 def manage(page: Page, action: str) -> Locator:
     """Choose something from the menu of the collection; return the dialog, if it opens one."""
-    page.get_by_role("button", name="Manage").click()
-    page.get_by_role("menuitem", name=action).click()
+    click(page.get_by_role("button", name="Manage"))
+    click(page.get_by_role("menuitem", name=action))
     return page.get_by_role("dialog")
 
 
@@ -83,7 +83,7 @@ def search(page: Page, app: Served, collection: str, text: str) -> None:
 
 
 def add_folder(page: Page, folder: Path) -> None:
-    page.get_by_role("tab", name="Path on this machine").click()
+    click(page.get_by_role("tab", name="Path on this machine"))
     page.get_by_role("textbox", name="Path of a folder").fill(str(folder))
     page.keyboard.press("Enter")
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page
 
-from tests.app.browser.watching import expect, wait_until_drawn
+from tests.app.browser.watching import click, expect, wait_until_drawn
 from tests.app.server_process import Served
 
 
@@ -21,8 +21,8 @@ def _second(app: Served) -> None:
 
 
 def choose(page: Page, name: str) -> None:
-    page.get_by_role("combobox", name="Collection").click()
-    page.get_by_role("option", name=name).click()
+    click(page.get_by_role("combobox", name="Collection"))
+    click(page.get_by_role("option", name=name))
 
 
 def test_the_collection_of_an_address_is_that_of_the_other_pages_too(
@@ -32,13 +32,13 @@ def test_the_collection_of_an_address_is_that_of_the_other_pages_too(
     chosen = page.get_by_role("combobox", name="Collection")
     expect(chosen).to_have_value("quick")
     wait_until_drawn(page)
-    page.get_by_role("link", name="Library").click()
+    click(page.get_by_role("link", name="Library"))
     expect(page.get_by_text(re.compile("Add files to “quick”"))).to_be_visible()
     expect(chosen).to_have_value("quick")
     choose(page, "default")
     expect(page.get_by_text(re.compile("Add files to “default”"))).to_be_visible()
     wait_until_drawn(page)
-    page.get_by_role("link", name="Search", exact=True).first.click()
+    click(page.get_by_role("link", name="Search", exact=True).first)
     expect(page.get_by_role("heading", name="Search your documents")).to_be_attached()
     expect(chosen).to_have_value("default")
 

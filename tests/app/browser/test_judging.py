@@ -15,7 +15,7 @@ from indexer.indexing.index_report import IndexOptions
 from indexer.indexing.pipeline import index_paths
 from tests.app.browser.test_refining import picture
 from tests.app.browser.test_searching import CONTRAST, NAMELESS
-from tests.app.browser.watching import expect, watch
+from tests.app.browser.watching import click, expect, watch
 from tests.app.conftest import DOCUMENTS, FEW
 from tests.app.server_process import Served, served
 from tests.gircse_core import models
@@ -45,7 +45,7 @@ def judge(app: Served, page: Page, question: str) -> None:
     page.goto(f"{app.url}/?q={question.replace(' ', '+')}")
     up = page.get_by_role("radio", name="Thumbs up")
     down = page.get_by_role("radio", name="Thumbs down")
-    up.first.click()
+    click(up.first)
     expect(page.get_by_text("Judged as an answer").first).to_be_visible()
     expect(up.first).to_be_checked()
     up.nth(1).focus()
@@ -69,12 +69,12 @@ def test_judging_feeds_the_quality_plot(app: Served, page: Page) -> None:
 
     page.goto(app.url + "/quality")
     expect(page.get_by_text("3 judged queries · 3 thumbs up · 3 thumbs down")).to_be_visible()
-    page.get_by_role("button", name="Measure").click()
+    click(page.get_by_role("button", name="Measure"))
     expect(page.get_by_text(re.compile(r"^Knee: \d+ steps?\.$"))).to_be_visible(timeout=120_000)
     shown = picture(page, "nDCG@10 by meaning and words")
     expect(shown).to_be_visible()
     expect(page.get_by_text("Few judged queries (3)")).to_be_visible()
-    page.get_by_role("button", name="MRR@10").or_(page.get_by_role("radio", name="MRR@10")).click()
+    click(page.get_by_role("button", name="MRR@10").or_(page.get_by_role("radio", name="MRR@10")))
     expect(picture(page, "MRR@10 by meaning and words")).to_be_visible()
 
 
@@ -86,9 +86,9 @@ def test_a_measurement_is_cancelled(app: Served, page: Page) -> None:
             book.judge(f"question {number}", document, None, 1)
     page.goto(app.url + "/quality")
     measure = page.get_by_role("button", name=re.compile(r"^\s*Measure( again)?\s*$"))
-    measure.click()
+    click(measure)
     cancel = page.get_by_role("button", name="Cancel")
-    cancel.click()
+    click(cancel)
     expect(cancel).to_have_count(0)
     expect(measure).to_be_visible(timeout=60_000)
     expect(measure).to_be_enabled()
@@ -107,7 +107,7 @@ def test_nothing_is_cut_off_or_without_a_name(
     page = watched.page
     page.goto(app.url + "/quality")
     page.get_by_role("button", name=re.compile("Measure")).first.wait_for()
-    page.get_by_text("Add a judged set").click()
+    click(page.get_by_text("Add a judged set"))
     page.get_by_text("A ZIP file").wait_for()
     assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
     assert page.evaluate(NAMELESS) == []

@@ -28,7 +28,7 @@ from tests.app.browser.library_page import (
     search,
     write_texts,
 )
-from tests.app.browser.watching import Watched, expect
+from tests.app.browser.watching import Watched, click, expect
 from tests.app.conftest import DOCUMENTS
 from tests.app.server_process import Served, served
 from tests.app.waiting import wait_until
@@ -54,14 +54,14 @@ def test_the_first_run_leads_from_nothing_to_a_found_passage(app: Served, page: 
         pytest.skip("another test made a collection before")
     page.goto(app.url)
     expect(page.get_by_text("There is nothing to search yet.")).to_be_visible()
-    page.get_by_role("link", name="Add documents").click()
+    click(page.get_by_role("link", name="Add documents"))
     expect(page.get_by_text("Nothing can be searched here yet")).to_be_visible()
     expect(page.get_by_role("button", name="Manage")).to_have_count(0)
     choose(page, payload(TAP))
     expect(line(page, TAP.name)).to_contain_text("ready · 3 passages", timeout=LONG_MS)
     expect(page.get_by_text("1 document ·")).to_be_visible()
     expect(page.get_by_text("Nothing can be searched here yet")).to_have_count(0)
-    page.get_by_role("link", name="Search").click()
+    click(page.get_by_role("link", name="Search"))
     page.get_by_role("searchbox", name="What are you looking for?").fill("limescale in the tap")
     page.keyboard.press("Enter")
     expect(page.locator(".gs-hit").first).to_contain_text(TAP.name, timeout=LONG_MS)
@@ -106,13 +106,13 @@ def test_fifty_files_are_dropped_and_each_tells_what_became_of_it(app: Served, p
         expect(line(page, name).locator(".gs-detail")).to_contain_text(cause)
     expect(page.get_by_text("45 documents ·")).to_be_visible()
     problems = page.get_by_text("5 files could not be searched: 2 failed, 2 no text, 1 skipped")
-    problems.click()
+    click(problems)
     expect(page.locator(".gs-problem")).to_have_count(5)
     begun = time.time()
-    page.get_by_role("button", name="Try all 5 again").click()
+    click(page.get_by_role("button", name="Try all 5 again"))
     wait_until(lambda: times(app, "mixed") > begun)
     expect(done).to_be_visible(timeout=LONG_MS)
-    page.get_by_role("button", name="Clear this list").click()
+    click(page.get_by_role("button", name="Clear this list"))
     expect(page.locator(".gs-files")).to_have_count(0)
 
 
@@ -142,7 +142,7 @@ def test_a_whole_folder_is_uploaded_and_keeps_its_folders(
     for place in ("garden", "garden/2024"):
         (tmp_path / place / "notes.txt").write_text(f"Notes of {place}: the hedgehog sleeps.")
     open_library(page, app, "folder")
-    page.get_by_role("tab", name=re.compile(r"\bFolder$")).click()
+    click(page.get_by_role("tab", name=re.compile(r"\bFolder$")))
     page.locator('input[type="file"][webkitdirectory]').set_input_files(tmp_path / "garden")
     expect(page.get_by_text("2 documents ·")).to_be_visible(timeout=LONG_MS)
     expect(line(page, "notes.txt")).to_have_count(2)
@@ -159,7 +159,7 @@ def test_a_folder_is_dropped_with_the_mouse(
     for place in ("burrow", "burrow/winter"):
         (tmp_path / place / "notes.txt").write_text(f"Notes of {place}: the badger sleeps.")
     open_library(page, app, f"dropped-{tab}")
-    page.get_by_role("tab", name=re.compile(rf"\b{tab}$")).click()
+    click(page.get_by_role("tab", name=re.compile(rf"\b{tab}$")))
     expect(page.locator(f"{ZONE}:visible")).to_have_count(1)
     drop(page, tmp_path / "burrow")
     expect(page.get_by_text("2 documents ·")).to_be_visible(timeout=LONG_MS)
@@ -205,7 +205,7 @@ def test_names_and_texts_of_strangers_are_only_text(
     expect(line(page, IMAGE_NAME).filter(has_text="ready")).to_have_count(1)
     choose(page, of_bytes(f"sent-{IMAGE_NAME}", SCRIPT.encode()))
     expect(page.get_by_text("2 documents ·")).to_be_visible(timeout=LONG_MS)
-    page.get_by_text("1 file could not be searched").click()
+    click(page.get_by_text("1 file could not be searched"))
     expect(page.locator(".gs-problem")).to_contain_text(IMAGE_NAME)
     search(page, app, "hostile", "marmot and eagle")
     first = page.locator(".gs-hit").first
@@ -226,11 +226,11 @@ def test_indexing_is_paused_continued_and_cancelled(
     search(page, app, "paused", "limescale in the cartridge")
     expect(page.locator(".gs-hit").first).to_be_visible(timeout=LONG_MS)
     open_library(page, app, "paused")
-    page.get_by_role("button", name="Pause").click()  # so it was still at work all the time
+    click(page.get_by_role("button", name="Pause"))  # so it was still at work all the time
     expect(page.get_by_text("Paused:")).to_be_visible(timeout=LONG_MS)
-    page.get_by_role("button", name="Continue").click()
+    click(page.get_by_role("button", name="Continue"))
     expect(page.get_by_text("of 60 files")).to_be_visible(timeout=LONG_MS)
-    page.get_by_role("button", name="Cancel").click()
+    click(page.get_by_role("button", name="Cancel"))
     expect(page.get_by_role("progressbar")).to_have_count(0, timeout=LONG_MS)
     expect(page.get_by_role("button", name="Continue")).to_have_count(0)
     page.reload()
@@ -246,33 +246,33 @@ def test_a_document_is_read_and_deleted(app: Served, page: Page) -> None:
     table = page.locator(".stDataFrame .dvn-scroller")
     table.wait_for()
     page.wait_for_timeout(500)  # the grid is painted once its size is known
-    table.click(position={"x": 16, "y": 52})  # the mark of the first row
-    page.get_by_role("button", name="Delete 1 document").click()
+    click(table, position={"x": 16, "y": 52})  # the mark of the first row
+    click(page.get_by_role("button", name="Delete 1 document"))
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("will no longer be found")
-    dialog.get_by_role("button", name="Keep them").click()
+    click(dialog.get_by_role("button", name="Keep them"))
     expect(dialog).to_have_count(0)
-    page.get_by_role("button", name="Delete 1 document").click()
-    dialog.get_by_role("button", name="Delete", exact=True).click()
+    click(page.get_by_role("button", name="Delete 1 document"))
+    click(dialog.get_by_role("button", name="Delete", exact=True))
     expect(page.get_by_text("1 document ·")).to_be_visible()
 
 
 def test_a_collection_is_made_renamed_and_deleted(app: Served, page: Page) -> None:
     open_library(page, app, "other")
-    page.get_by_role("button", name="New collection").click()
+    click(page.get_by_role("button", name="New collection"))
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("textbox", name="Name").fill("not/possible")
-    dialog.get_by_role("button", name="Create").click()
+    click(dialog.get_by_role("button", name="Create"))
     expect(dialog).to_contain_text("cannot be a collection's name")
     dialog.get_by_role("textbox", name="Name").fill("work")
-    dialog.get_by_role("button", name="Create").click()
+    click(dialog.get_by_role("button", name="Create"))
     expect(dialog).to_have_count(0)
     expect(page.get_by_text("Add files to “work”")).to_be_visible()
     choose(page, payload(TAP))
     expect(line(page, TAP.name)).to_contain_text("ready", timeout=LONG_MS)
     dialog = manage(page, "Rename")
     dialog.get_by_role("textbox", name="New name").fill("archive")
-    dialog.get_by_role("button", name="Rename").click()
+    click(dialog.get_by_role("button", name="Rename"))
     expect(dialog).to_have_count(0)
     expect(page.get_by_text("Add files to “archive”")).to_be_visible()
     expect(page.get_by_text("1 document ·")).to_be_visible()
@@ -281,7 +281,7 @@ def test_a_collection_is_made_renamed_and_deleted(app: Served, page: Page) -> No
     expect(dialog).to_contain_text("1 document")
     expect(dialog).to_contain_text("3 passages")
     expect(dialog).to_contain_text("copies of uploaded files")
-    dialog.get_by_role("button", name="Delete", exact=True).click()
+    click(dialog.get_by_role("button", name="Delete", exact=True))
     expect(dialog).to_have_count(0)
     expect(page.get_by_text("Add files to “archive”")).to_have_count(0)
     assert not {"work", "archive"} & set(Library(app.home).names())

@@ -18,7 +18,7 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 from playwright.sync_api import Page
 
-from tests.app.browser.watching import Watched, expect
+from tests.app.browser.watching import Watched, click, expect
 from tests.app.server_process import Served, served
 
 KEY = "k" * 32
@@ -164,12 +164,12 @@ def test_no_page_is_shown_before_a_login_and_all_are_after_it(app: Served, page:
     for address in ("/?q=dripping+tap", "/library", "/search?q=dripping+tap"):
         page.goto(app.url + address)
         assert_closed(page)
-    page.get_by_role("button", name="Log in").click()
+    click(page.get_by_role("button", name="Log in"))
     expect(page.get_by_role("heading", name="Search your documents")).to_be_visible()
     expect(page.get_by_text("Logged in as ann@example.org")).to_be_visible()
     page.goto(f"{app.url}/?q=dripping+tap")
     expect(page.locator(".gs-hit").first).to_be_visible()
-    page.get_by_role("button", name="Log out").click()
+    click(page.get_by_role("button", name="Log out"))
     assert_closed(page)
     page.goto(f"{app.url}/?q=dripping+tap")
     assert_closed(page)
@@ -179,10 +179,10 @@ def test_who_is_not_on_the_list_is_turned_away(app: Served, provider: Provider, 
     provider.email = "eve@example.org"
     try:
         page.goto(f"{app.url}/?q=dripping+tap")
-        page.get_by_role("button", name="Log in").click()
+        click(page.get_by_role("button", name="Log in"))
         expect(page.get_by_text("eve@example.org is not among those")).to_be_visible()
         assert page.get_by_role("searchbox").count() == 0
-        page.get_by_role("button", name="Log out").click()
+        click(page.get_by_role("button", name="Log out"))
         assert_closed(page)
     finally:
         provider.email = "ann@example.org"
@@ -195,7 +195,7 @@ def test_a_login_that_fails_says_so_and_can_be_tried_again(
     provider.is_down = True
     try:
         page.goto(app.url)
-        page.get_by_role("button", name="Log in").click()
+        click(page.get_by_role("button", name="Log in"))
         expect(failed).to_be_visible()
         assert_closed(page)
     finally:
@@ -203,10 +203,10 @@ def test_a_login_that_fails_says_so_and_can_be_tried_again(
     provider.nonce = "of another login"
     page.goto(f"{app.url}/oauth2callback?code=stolen&state=unknown")
     expect(failed).to_be_visible()
-    page.get_by_role("button", name="Log in").click()
+    click(page.get_by_role("button", name="Log in"))
     expect(page.get_by_role("heading", name="Search your documents")).to_be_visible()
     expect(failed).to_have_count(0)
-    page.get_by_role("button", name="Log out").click()
+    click(page.get_by_role("button", name="Log out"))
     assert_closed(page)
     expect(failed).to_have_count(0)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page
 
-from tests.app.browser.watching import expect
+from tests.app.browser.watching import click, expect
 from tests.app.server_process import answers, free_port
 from tests.app.waiting import wait_until
 
@@ -90,7 +90,7 @@ def test_a_page_or_part_that_fails_gives_a_number_that_the_log_knows(
     with running(FAILING, tmp_path, tmp_path / "home") as url:
         page.goto(url)
         for label, secret in (("Fail", "/secret/path"), ("Fail in a part", "/secret/of/a/part")):
-            page.get_by_role("button", name=label, exact=True).click()
+            click(page.get_by_role("button", name=label, exact=True))
             alert = page.get_by_role("alert").filter(has_text="Something unexpected").first
             expect(alert).to_be_visible()
             number = re.search(r"error ([0-9a-f]{8})", alert.inner_text())
@@ -114,7 +114,7 @@ def test_beside_results_each_chosen_passage_is_scrolled_to(
         found = page.locator("#gs-found")
         for name in ("Stop a tap from dripping", "Storing food safely"):
             for place in ("last", "first", "last"):
-                page.get_by_role("button", name=re.compile(f"{name}.*: {place}")).click()
+                click(page.get_by_role("button", name=re.compile(f"{name}.*: {place}")))
                 expect(page.locator(".stSpinner")).to_have_count(0)
                 expect(found).to_have_count(1)
                 expect(found).to_be_in_viewport()

@@ -16,7 +16,7 @@ from indexer.embedder import Embedder
 from indexer.indexing.index_report import IndexOptions
 from indexer.indexing.pipeline import index_paths
 from tests.app.browser.test_searching import CONTRAST, NAMELESS
-from tests.app.browser.watching import Watched, expect, wait_until_drawn, watch
+from tests.app.browser.watching import Watched, click, expect, wait_until_drawn, watch
 from tests.app.conftest import DOCUMENTS
 from tests.app.server_process import Served, served, wait_for_model
 from tests.indexer.preview.pdf_making import endless_page
@@ -85,7 +85,7 @@ def show_hit(page: Page, app: Served, words: str) -> None:
     expect(page.get_by_text("in all:")).to_be_visible()
     page.locator(".gs-hit").first.wait_for()
     wait_until_drawn(page)
-    page.get_by_role("button", name="Read", exact=True).first.click()
+    click(page.get_by_role("button", name="Read", exact=True).first)
     reader(page).wait_for()
     wait_until_drawn(page)
 
@@ -141,14 +141,14 @@ def test_pages_are_turned_and_the_way_back_is_short(app: Served, page: Page) -> 
     open_passage(page, app, "thaw meat in the refrigerator overnight")
     place = page.get_by_text(re.compile(r"^Page \d of 5$"))
     before = place.inner_text()
-    page.get_by_role("button", name="Previous page").click()
+    click(page.get_by_role("button", name="Previous page"))
     expect(place).not_to_have_text(before)
     expect(page.locator(".gs-box")).to_have_count(0)
     expect(page.locator(".gs-hit").first).to_be_attached()
-    page.get_by_role("button", name="Back to the passage").click()
+    click(page.get_by_role("button", name="Back to the passage"))
     expect(place).to_have_text(before)
     expect(page.locator("#gs-found")).to_be_in_viewport()
-    page.get_by_role("radio", name="Text").click()
+    click(page.get_by_role("radio", name="Text"))
     expect(page.locator(".gs-document #gs-found")).to_be_in_viewport()
     expect(page.get_by_role("img", name="Page")).to_have_count(0)
 
@@ -163,7 +163,7 @@ def test_hostile_documents_are_shown_and_do_nothing(app: Served, watched: Watche
     for forbidden in ("img", "iframe", "svg", "script", "[style]", "a[href^=javascript]"):
         assert shown.locator(forbidden).count() == 0
     expect(reader(page)).to_contain_text(NASTY_NAME)
-    page.get_by_role("radio", name="Text").click()
+    click(page.get_by_role("radio", name="Text"))
     expect(page.locator(".gs-document")).to_contain_text("A quokka smiles")
     open_passage(page, app, "numbat eats termites")
     shown = page.locator(".gs-markup")
@@ -185,7 +185,7 @@ def test_a_page_that_never_ends_is_given_up_for_its_text(app: Served, page: Page
 def test_the_original_is_downloaded_under_its_own_name(app: Served, page: Page) -> None:
     open_passage(page, app, "quokka smiles at the camera")
     with page.context.expect_event("download") as started:
-        page.get_by_role("link", name="Download").click()
+        click(page.get_by_role("link", name="Download"))
     download = started.value
     assert Path(download.path()).read_text() == HOSTILE
     # the browser itself replaces what file systems do not take
@@ -207,7 +207,7 @@ def test_tables_and_code_are_scrolled_to_the_passage(app: Served, page: Page) ->
     number = CODE.split("\n").index('    """Return a wombat burrow."""') + 1
     expect(line.locator(".gs-number")).to_have_text(str(number))
     before = page.locator(".gs-listing tr").count()
-    pane.get_by_role("button", name="Further text").click()
+    click(pane.get_by_role("button", name="Further text"))
     expect(page.locator(".gs-listing tr").nth(before)).to_be_attached()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from playwright.sync_api import Page
 
 from tests.app.browser.library_page import LONG_MS, manage, open_library, search
-from tests.app.browser.watching import expect
+from tests.app.browser.watching import click, expect
 from tests.app.server_process import Served
 
 
@@ -14,7 +14,7 @@ def test_a_collection_is_rebuilt_at_another_step_count_and_returned(
 ) -> None:
     open_library(page, app)
     expect(page.get_by_text("refined by 5 steps")).to_be_visible()
-    page.get_by_role("button", name="Manage").click()
+    click(page.get_by_role("button", name="Manage"))
     expect(page.get_by_role("menuitem", name="Return to the version before")).to_have_count(0)
     page.keyboard.press("Escape")
 
@@ -25,7 +25,7 @@ def test_a_collection_is_rebuilt_at_another_step_count_and_returned(
     for _ in range(3):
         page.keyboard.press("ArrowLeft")
     expect(dialog).to_contain_text("3 documents are embedded anew")
-    dialog.get_by_role("button", name="Rebuild").click()
+    click(dialog.get_by_role("button", name="Rebuild"))
     expect(dialog).to_have_count(0)
     expect(page.get_by_text("Rebuilt with gircse-minilm, 2 steps")).to_be_visible(timeout=LONG_MS)
     expect(page.get_by_text("refined by 2 steps")).to_be_visible()
@@ -35,13 +35,13 @@ def test_a_collection_is_rebuilt_at_another_step_count_and_returned(
     open_library(page, app)
     dialog = manage(page, "Return to the version before")
     expect(dialog).to_contain_text("gircse-minilm, 5 steps")
-    dialog.get_by_role("button", name="Stay here").click()
+    click(dialog.get_by_role("button", name="Stay here"))
     expect(dialog).to_have_count(0)
     dialog = manage(page, "Return to the version before")
-    dialog.get_by_role("button", name="Return to it").click()
+    click(dialog.get_by_role("button", name="Return to it"))
     expect(page.get_by_text("Back at the version before")).to_be_visible(timeout=LONG_MS)
     expect(page.get_by_text("refined by 5 steps")).to_be_visible()
-    page.get_by_role("button", name="Got it").click()
+    click(page.get_by_role("button", name="Got it"))
     expect(page.get_by_text("Back at the version before")).to_have_count(0)
     search(page, app, "default", "limescale in the cartridge")
     expect(page.locator(".gs-hit").first).to_be_visible(timeout=LONG_MS)

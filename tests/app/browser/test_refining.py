@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.app.browser.test_searching import CONTRAST, NAMELESS
-from tests.app.browser.watching import expect, watch
+from tests.app.browser.watching import click, expect, watch
 from tests.app.server_process import Served
 
 QUESTION = "how cold does the refrigerator have to be"
@@ -49,8 +49,8 @@ def test_steps_are_chosen_by_keys_and_the_passage_by_its_name(app: Served, page:
     slider.focus()
     page.keyboard.press("ArrowLeft")
     expect(page.get_by_text(re.compile(r"^5 steps in "))).to_be_visible()
-    page.get_by_role("combobox", name=re.compile("Compare with")).click()
-    page.get_by_role("option", name="A text of my own").click()
+    click(page.get_by_role("combobox", name=re.compile("Compare with")))
+    click(page.get_by_role("option", name="A text of my own"))
     page.get_by_role("textbox", name="Passage").fill("Keep it below four degrees.")
     page.keyboard.press("Control+Enter")
     expect(picture(page, "Similarity of query and passage by step")).to_be_visible()

@@ -18,7 +18,7 @@ from tests.app.browser.library_page import (
     payload,
     write_texts,
 )
-from tests.app.browser.watching import expect
+from tests.app.browser.watching import click, expect
 from tests.app.server_process import served
 from tests.app.waiting import wait_until
 
@@ -65,7 +65,7 @@ def test_a_rebuild_outlives_the_app_and_is_given_up_when_asked(tmp_path: Path, p
         dialog.get_by_role("slider").focus()
         page.keyboard.press("End")  # 20 steps: the slowest there is
         expect(dialog).to_contain_text("60 documents are embedded anew")
-        dialog.get_by_role("button", name="Rebuild").click()
+        click(dialog.get_by_role("button", name="Rebuild"))
         expect(page.get_by_text("Rebuilding: embedding")).to_be_visible(timeout=LONG_MS)
         page.goto("about:blank")
         first.process.send_signal(signal.SIGKILL)
@@ -75,7 +75,7 @@ def test_a_rebuild_outlives_the_app_and_is_given_up_when_asked(tmp_path: Path, p
     with served(home, log=log) as again:
         page.goto(again.url + "/library")
         expect(page.get_by_text("Rebuilding: embedding")).to_be_visible(timeout=LONG_MS)
-        page.get_by_role("button", name="Cancel the rebuild").click()
+        click(page.get_by_role("button", name="Cancel the rebuild"))
         expect(page.get_by_role("progressbar")).to_have_count(0, timeout=LONG_MS)
         expect(page.get_by_text("refined by 5 steps")).to_be_visible()
         assert again.end() == 0

@@ -15,7 +15,7 @@ from indexer.collections.library import Library
 from indexer.embedder import load_embedder
 from indexer.indexing.index_report import IndexOptions
 from indexer.indexing.pipeline import index_paths
-from tests.app.browser.watching import expect, wait_until_drawn, watch
+from tests.app.browser.watching import click, expect, wait_until_drawn, watch
 from tests.app.conftest import DOCUMENTS
 from tests.app.server_process import Served, served
 
@@ -51,7 +51,7 @@ def test_typing_at_once_and_enter_bring_passages_with_page_and_highlight(
     assert background not in {"rgba(0, 0, 0, 0)", "rgb(255, 255, 255)"}
     expect(page.get_by_text("in all: reading")).to_be_visible()
     assert "q=thaw" in page.url
-    page.get_by_role("button", name="Show more").click()
+    click(page.get_by_role("button", name="Show more"))
     expect(page.locator(".gs-hit").nth(10)).to_be_attached()
 
 
@@ -61,14 +61,14 @@ def test_a_passage_is_shown_at_its_place_in_the_document(app: Served, page: Page
     found = page.locator("#gs-found")
     expect(found).to_be_in_viewport()  # the first hit is open at once
     wait_until_refined(page, 5)
-    page.get_by_role("button", name="Read").nth(1).click()
+    click(page.get_by_role("button", name="Read").nth(1))
     second = page.locator(".gs-hit").nth(1)
     expect(second).to_have_attribute("aria-current", "true")
     (number,) = re.findall(r"page \d+", second.locator(".gs-facts").inner_text())
     reader = page.locator('[class*="st-key-gs-reader-chosen"]')
     expect(reader.locator(".gs-facts")).to_contain_text(number)
     expect(found).to_be_in_viewport()
-    reader.get_by_role("radio", name="Text").click()
+    click(reader.get_by_role("radio", name="Text"))
     start = second.locator(".gs-passage").inner_text().lstrip("\u2026 ")[:20]
     expect(found).to_contain_text(start)
     expect(page.locator(".gs-hit").first).to_be_in_viewport()  # the results are still there
@@ -77,9 +77,9 @@ def test_a_passage_is_shown_at_its_place_in_the_document(app: Served, page: Page
 def test_modes_and_filters_hold_and_can_be_linked_to(app: Served, page: Page) -> None:
     page.goto(app.url)
     search(page, "cartridge")
-    page.get_by_role("radio", name="Words").click()
+    click(page.get_by_role("radio", name="Words"))
     expect(page.get_by_text("in all: words")).to_be_visible()
-    page.get_by_role("button", name="Filters").click()
+    click(page.get_by_role("button", name="Filters"))
     page.get_by_label("File or folder name contains").fill("breaker")
     page.keyboard.press("Enter")
     expect(page.get_by_text("Nothing found")).to_be_visible()
@@ -87,7 +87,7 @@ def test_modes_and_filters_hold_and_can_be_linked_to(app: Served, page: Page) ->
     assert "path=breaker" in address
     page.goto(address)
     expect(page.get_by_text("Nothing found")).to_be_visible()
-    page.get_by_role("button", name="Remove the filters").click()
+    click(page.get_by_role("button", name="Remove the filters"))
     expect(page.locator(".gs-hit").first).to_contain_text("dripping-tap.md")
 
 
@@ -207,12 +207,12 @@ def test_the_slider_is_dragged_and_the_search_takes_longer(app: Served, page: Pa
 def test_time_and_automatic_mode_are_chosen_shown_and_shared(app: Served, page: Page) -> None:
     page.goto(app.url + "/?q=thaw+meat+in+the+refrigerator")
     wait_until_refined(page, 5)
-    page.get_by_role("radio", name="Auto").click()
+    click(page.get_by_role("radio", name="Auto"))
     status = page.locator(".gs-status")
     expect(status).to_contain_text(re.compile("stopped as the (first hits keep|query hardly)"))
     expect(page.get_by_text("Stops when the top 5 keep their places")).to_be_visible()
     assert "refine=Auto" in page.url
-    page.get_by_role("radio", name="Time").click()
+    click(page.get_by_role("radio", name="Time"))
     limit = page.get_by_role("spinbutton", name=re.compile("Answer within"))
     limit.fill("10000")
     page.keyboard.press("Enter")
@@ -276,7 +276,7 @@ def test_feedback_changes_the_ranking_and_can_be_shared(app: Served, page: Page)
     passages = page.locator(".gs-passage")
     liked = passages.nth(6).inner_text()
     first = passages.first.inner_text()
-    page.get_by_role("button", name="More of this").nth(6).click()
+    click(page.get_by_role("button", name="More of this").nth(6))
     expect(page.get_by_role("button", name=re.compile("^.*More of .* \u00d7$"))).to_be_visible()
     expect(passages.nth(6)).not_to_have_text(liked)
     wait_until_refined(page, 5)
@@ -286,9 +286,9 @@ def test_feedback_changes_the_ranking_and_can_be_shared(app: Served, page: Page)
     page.goto(address)
     wait_until_refined(page, 5)
     assert passages.all_inner_texts().index(liked) < 6
-    page.get_by_role("button", name=re.compile("^.*More of .* \u00d7$")).click()
+    click(page.get_by_role("button", name=re.compile("^.*More of .* \u00d7$")))
     expect(passages.first).to_have_text(first)
-    page.get_by_role("button", name="Similar").first.click()
+    click(page.get_by_role("button", name="Similar").first)
     expect(page.get_by_role("button", name=re.compile("Similar to"))).to_be_visible()
     expect(passages.first).not_to_have_text(first)
     assert "similar=" in page.url
@@ -297,13 +297,13 @@ def test_feedback_changes_the_ranking_and_can_be_shared(app: Served, page: Page)
 def test_hits_are_exported(app: Served, page: Page) -> None:
     page.goto(app.url + "/?q=limescale")
     wait_until_refined(page, 5)
-    page.get_by_role("button", name="Export").click()
+    click(page.get_by_role("button", name="Export"))
     with page.expect_download() as download:
-        page.get_by_role("button", name="10 hits as CSV").click()
+        click(page.get_by_role("button", name="10 hits as CSV"))
     table = list(csv.DictReader(io.StringIO(download.value.path().read_text(encoding="utf-8"))))
     assert [row["rank"] for row in table] == [str(rank) for rank in range(1, 11)]
     with page.expect_download() as download:
-        page.get_by_role("button", name="10 hits as JSON").click()
+        click(page.get_by_role("button", name="10 hits as JSON"))
     hits = json.loads(download.value.path().read_text(encoding="utf-8"))
     assert hits[0]["chunk_id"] == table[0]["chunk_id"]
 
@@ -315,14 +315,14 @@ def test_on_a_narrow_screen_the_reader_comes_up_over_the_results_and_goes(
     page.goto(app.url + "/?q=limescale")
     wait_until_refined(page, 5)
     expect(page.locator("#gs-found")).not_to_be_visible()
-    page.get_by_role("button", name="Read").nth(1).click()
+    click(page.get_by_role("button", name="Read").nth(1))
     expect(page.locator("#gs-found")).to_be_in_viewport()
     back = page.get_by_role("button", name="Back to the results")
     expect(back).to_be_focused()
-    back.click()
+    click(back)
     expect(page.locator("#gs-found")).not_to_be_visible()
     expect(page.locator(".gs-hit").nth(1)).to_be_in_viewport()
-    page.get_by_role("button", name="Read").nth(2).click()
+    click(page.get_by_role("button", name="Read").nth(2))
     expect(back).to_be_focused()
     page.keyboard.press("Escape")
     expect(page.locator("#gs-found")).not_to_be_visible()

@@ -14,12 +14,39 @@ from playwright.sync_api import (
     Locator,
     LocatorAssertions,
     Page,
+    Position,
     Request,
 )
 from playwright.sync_api import expect as expect_now
 
 TIMEOUT_MS = 30_000
+PATIENCE_MS = 5_000
+"""How long a click waits for a page that is drawn again and again."""
 TWICE = "strict mode violation"
+# Streamlit says that all is drawn a while before the browser shows the last of it.
+STANDS_STILL = """patience => new Promise(resolve => {
+    const isMoving = () =>
+        document.querySelector('.stApp')?.dataset.testScriptState === 'running' ||
+        document.getAnimations().some(one => one.playState === 'running'
+            && Number.isFinite(one.effect.getComputedTiming().endTime))
+    const watcher = new MutationObserver(wait)
+    const end = setTimeout(finish, patience, false)
+    let calm
+    function wait() {
+        clearTimeout(calm)
+        calm = setTimeout(() => isMoving() ? wait() : finish(true), 300)
+    }
+    function finish(isStill) {
+        watcher.disconnect()
+        clearTimeout(calm)
+        clearTimeout(end)
+        resolve(isStill)
+    }
+    watcher.observe(document, {
+        subtree: true, childList: true, attributes: true, characterData: true
+    })
+    wait()
+})"""
 
 
 @dataclass
@@ -96,7 +123,18 @@ def expect(locator: Locator) -> LocatorAssertions:
 
 def wait_until_drawn(page: Page) -> None:
     """Wait until the page is not being drawn: what a test reads from it then stays as it is."""
-    expect(page.locator(".stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    assert page.evaluate(STANDS_STILL, TIMEOUT_MS), f"not drawn within {TIMEOUT_MS} ms"
+
+
+def click(target: Locator, *, position: Position | None = None) -> None:
+    """Click where the page stands still; if it never does, after some seconds.
+
+    Where something moves between the press and the release of the button, the browser gives the
+    click to what holds both places, and nobody takes it.
+    """
+    expect(target).to_be_visible()
+    target.page.evaluate(STANDS_STILL, PATIENCE_MS)
+    target.click(position=position)
 
 
 def note_socket(watched: Watched, url: str) -> None:
