@@ -53,16 +53,12 @@ class GpuSearch:
     """A copy of an index on the first GPU. Safe between threads: one of them searches at a time.
 
     Args:
-        index: FAISS's GPU index.
-        resources: the memory that it works in, which must live as long.
+        index: FAISS's GPU index, which holds on to the memory that it works in.
         rows: the row of each position; None where the index keeps rows as ids.
     """
 
-    def __init__(
-        self, index: FaissObject, resources: FaissObject, rows: NDArray[np.int64] | None
-    ) -> None:
+    def __init__(self, index: FaissObject, rows: NDArray[np.int64] | None) -> None:
         self._index = index
-        self._resources = resources
         self._rows = rows
         self._lock = threading.Lock()  # FAISS allows no two searches on the same resources
 
@@ -91,9 +87,9 @@ def searched_on_gpu(built: BuiltIndex) -> GpuSearch | None:
         if built.kind.structure == "lists" and built.kind.codes == "sq8":
             index = faiss.index_cpu_to_gpu(resources, 0, built.index)
             index.nprobe = built.effort
-            return GpuSearch(index, resources, None)
+            return GpuSearch(index, None)
         if built.kind.structure == "scan" and built.kind.codes in ("fp32", "fp16"):
-            return GpuSearch(_flat_copy(built, resources), resources, built.row_of_position)
+            return GpuSearch(_flat_copy(built, resources), built.row_of_position)
     except RuntimeError as error:  # too little memory, as a rule
         logger.warning("the index is searched on the CPU; the GPU refused it: %s", error)
         return None
@@ -108,12 +104,10 @@ def built_on_gpu(kind: IndexType, index: FaissObject) -> FaissObject:
     faiss = import_faiss()
     try:
         resources = faiss.StandardGpuResources()
-        copy = faiss.index_cpu_to_gpu(resources, 0, index)
-        copy.resources = resources  # which must live as long
+        return faiss.index_cpu_to_gpu(resources, 0, index)
     except RuntimeError as error:
         logger.warning("the index is built on the CPU; the GPU refused it: %s", error)
         return None
-    return copy
 
 
 def _flat_copy(built: BuiltIndex, resources: FaissObject) -> FaissObject:

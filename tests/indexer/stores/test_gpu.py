@@ -23,6 +23,8 @@ PASSAGES = [f"passage {number}" for number in range(400)]
 class GpuDouble:
     """An index that refuses what FAISS's GPU indexes refuse, around one on the CPU."""
 
+    __slots__ = ("_busy", "inner", "nprobe", "searches")  # FAISS takes no other attributes
+
     def __init__(self, index: Any) -> None:
         self.inner = index
         self.nprobe = 1
