@@ -221,29 +221,38 @@ class CausalBackbone:
 
     @torch.no_grad()
     def _probe(self) -> None:
-        """Compare our head and embedding with the model's own on one short prompt.
+        """Compare our head, embedding and cache with the model's own on one short prompt.
+
+        A model that does not know an argument, such as the cache, may ignore it without a word.
 
         Raises:
             UnsupportedModelError: they differ.
         """
         tokens = torch.tensor([[1, 2, 3]], device=self.device) % self.vocabulary_size
         mask = torch.ones_like(tokens)
-        own = self.model(input_ids=tokens, attention_mask=mask).logits[:, -1].float()
-        ours = self._logits(self.prefill(tokens, mask).readout).float()
+        embedded = self._embeddings(tokens)  # (1, 3, H)
         one_hot = torch.nn.functional.one_hot(tokens[0], self.vocabulary_size)
-        embedded = self.soft_embedding(one_hot.float()).float()
+        prefix = self.prefill(tokens, mask)
         checks = {
-            "head": (own, ours),
-            "input embedding": (self._embeddings(tokens)[0].float(), embedded),
+            "head": (
+                self.model(input_ids=tokens, attention_mask=mask).logits[:, -1],
+                self._logits(prefix.readout),
+            ),
+            "input embedding": (embedded[0], self.soft_embedding(one_hot.float())),
+            "cache": (
+                self.naive_states(tokens, mask, embedded[:, :1])[:, -1],
+                self.step(prefix, embedded[:, 0]),
+            ),
         }
         for part, (expected, seen) in checks.items():
             spread = float(expected.abs().max()) or 1.0
-            error = float((expected - seen).abs().max()) / spread
+            error = float((expected.float() - seen.float()).abs().max()) / spread
             if not error <= _PROBE_TOLERANCE.get(self.dtype, 0.15):
                 raise UnsupportedModelError(
-                    f"The {part} of {type(self.model).__name__} does more than a plain product "
-                    f"(relative difference {error:.3g}); soft tokens would be wrong. "
-                    "Please report the architecture."
+                    f"The {part} of {type(self.model).__name__} does not work as expected "
+                    f"(relative difference {error:.3g}); soft tokens would be wrong. `pip check` "
+                    "says whether transformers is a version that gircse-search can use; if it is, "
+                    "please report the architecture."
                 )
 
 

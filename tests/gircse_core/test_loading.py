@@ -85,6 +85,20 @@ def test_a_head_that_does_more_is_refused(checkpoints):
         CausalBackbone(model, spec.config)
 
 
+def test_a_model_that_ignores_the_cache_is_refused(checkpoints):
+    """As one does that knows it by another name: it takes what it does not know in silence."""
+    spec = resolve(str(checkpoints["llama"]))
+    model = AutoModelForCausalLM.from_pretrained(spec.base)
+    own = model.base_model.forward
+
+    def forgetful(*arguments, cache=None, **named):
+        return own(*arguments, **named)
+
+    model.base_model.forward = forgetful
+    with pytest.raises(UnsupportedModelError, match="cache of LlamaForCausalLM"):
+        CausalBackbone(model, spec.config)
+
+
 def test_pickled_weights_are_refused(checkpoints, tmp_path):
     folder = tmp_path / "pickled"
     shutil.copytree(checkpoints["qwen2"], folder)

@@ -15,7 +15,7 @@ from indexer.indexing.index_report import IndexOptions
 from indexer.indexing.pipeline import index_paths
 from tests.app.browser.test_refining import picture
 from tests.app.browser.test_searching import CONTRAST, NAMELESS
-from tests.app.browser.watching import click, expect, watch
+from tests.app.browser.watching import click, expect, wait_until_drawn, watch
 from tests.app.conftest import DOCUMENTS, FEW
 from tests.app.server_process import Served, served
 from tests.gircse_core import models
@@ -109,6 +109,7 @@ def test_nothing_is_cut_off_or_without_a_name(
     page.get_by_role("button", name=re.compile("Measure")).first.wait_for()
     click(page.get_by_text("Add a judged set"))
     page.get_by_text("A ZIP file").wait_for()
+    wait_until_drawn(page)
     assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
     assert page.evaluate(NAMELESS) == []
     assert page.locator(".stMain").evaluate(CONTRAST) >= 4.5

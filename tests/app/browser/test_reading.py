@@ -129,6 +129,7 @@ def test_a_passage_of_a_pdf_is_marked_on_the_right_page(app: Served, page: Page)
     expect(page.get_by_text(f"Page {number} of 5", exact=True)).to_be_visible()
     picture = page.get_by_role("img", name=f"Page {number} of 5")
     expect(picture).to_be_visible()
+    picture.evaluate("image => image.decode()")
     assert picture.evaluate("image => image.naturalWidth") > 1000
     under = letters(text_under(page, number))
     assert letters(passage)[:60] in under
@@ -239,6 +240,7 @@ def test_nothing_of_a_document_is_cut_off_or_without_a_name(
     page = watched.page
     for words in ("thaw meat in the refrigerator", "walrus with ivory tusks", "wombat burrow"):
         open_passage(page, app, words)
+        wait_until_drawn(page)
         assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
         assert reader(page).evaluate("box => box.scrollWidth - box.clientWidth") <= 0
         assert page.evaluate(NAMELESS) == []

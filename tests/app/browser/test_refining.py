@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.app.browser.test_searching import CONTRAST, NAMELESS
-from tests.app.browser.watching import click, expect, watch
+from tests.app.browser.watching import click, expect, wait_for_address, wait_until_drawn, watch
 from tests.app.server_process import Served
 
 QUESTION = "how cold does the refrigerator have to be"
@@ -31,6 +31,8 @@ def test_a_question_is_watched_step_by_step(app: Served, page: Page) -> None:
     page.goto(app.url + "/refine")
     page.get_by_role("searchbox", name="Text to refine").fill(QUESTION)
     page.keyboard.press("Enter")
+    expect(page.get_by_text(re.compile(r"^20 steps in "))).to_be_visible()
+    wait_until_drawn(page)
     for name in PICTURES:
         shown = picture(page, name)
         expect(shown).to_be_visible()
@@ -38,8 +40,7 @@ def test_a_question_is_watched_step_by_step(app: Served, page: Page) -> None:
         box = shown.bounding_box()
         assert box is not None
         assert min(box["width"], box["height"]) > 100
-    expect(page.get_by_text(re.compile(r"^20 steps in "))).to_be_visible()
-    assert "q=how" in page.url
+    wait_for_address(page, "q=how")
 
 
 def test_steps_are_chosen_by_keys_and_the_passage_by_its_name(app: Served, page: Page) -> None:
@@ -68,6 +69,7 @@ def test_nothing_is_cut_off_or_without_a_name(
     page = watched.page
     page.goto(app.url + ADDRESS)
     expect(picture(page, PICTURES[-1])).to_be_attached(timeout=60_000)
+    wait_until_drawn(page)
     for name in PICTURES:
         box = picture(page, name).bounding_box()
         assert box is not None

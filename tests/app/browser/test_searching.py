@@ -15,7 +15,7 @@ from indexer.collections.library import Library
 from indexer.embedder import load_embedder
 from indexer.indexing.index_report import IndexOptions
 from indexer.indexing.pipeline import index_paths
-from tests.app.browser.watching import click, expect, wait_until_drawn, watch
+from tests.app.browser.watching import click, expect, wait_for_address, wait_until_drawn, watch
 from tests.app.conftest import DOCUMENTS
 from tests.app.server_process import Served, served
 
@@ -50,7 +50,7 @@ def test_typing_at_once_and_enter_bring_passages_with_page_and_highlight(
     assert int(weight) >= 700
     assert background not in {"rgba(0, 0, 0, 0)", "rgb(255, 255, 255)"}
     expect(page.get_by_text("in all: reading")).to_be_visible()
-    assert "q=thaw" in page.url
+    wait_for_address(page, "q=thaw")
     click(page.get_by_role("button", name="Show more"))
     expect(page.locator(".gs-hit").nth(10)).to_be_attached()
 
@@ -83,8 +83,8 @@ def test_modes_and_filters_hold_and_can_be_linked_to(app: Served, page: Page) ->
     page.get_by_label("File or folder name contains").fill("breaker")
     page.keyboard.press("Enter")
     expect(page.get_by_text("Nothing found")).to_be_visible()
+    wait_for_address(page, "path=breaker")
     address = page.url
-    assert "path=breaker" in address
     page.goto(address)
     expect(page.get_by_text("Nothing found")).to_be_visible()
     click(page.get_by_role("button", name="Remove the filters"))
@@ -114,12 +114,12 @@ def test_the_slider_is_moved_by_keys_and_says_what_it_costs(
     page.keyboard.press("ArrowRight")
     expect(slider).to_have_attribute("aria-label", slider_name(5))
     expect(page.get_by_text("in all: reading")).to_contain_text("5 steps")
-    assert "steps=5" in page.url
+    wait_for_address(page, "steps=5")
     for _ in range(20):
         page.keyboard.press("ArrowRight")
     expect(slider).to_have_attribute("aria-label", slider_name(20))
     expect(page.get_by_text("in all: reading")).to_contain_text("20 steps")
-    assert "steps=20" in page.url
+    wait_for_address(page, "steps=20")
 
 
 def slider_name(steps: int) -> re.Pattern[str]:
@@ -139,6 +139,7 @@ def test_nothing_is_cut_off_or_without_a_name(
     for address, ready in (("/?q=dripping+tap", ".gs-hit"), ("/library", ".stDataFrame")):
         page.goto(app.url + address)
         page.locator(ready).first.wait_for()
+        wait_until_drawn(page)
         overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
         assert overflow <= 0
         assert page.evaluate(NAMELESS) == []
@@ -201,7 +202,7 @@ def test_the_slider_is_dragged_and_the_search_takes_longer(app: Served, page: Pa
     expect(page.locator(".gs-latency p")).to_contain_text("20 steps of")
     wait_until_drawn(page)
     assert milliseconds_promised(page) > before
-    assert "steps=20" in page.url
+    wait_for_address(page, "steps=20")
 
 
 def test_time_and_automatic_mode_are_chosen_shown_and_shared(app: Served, page: Page) -> None:
@@ -211,7 +212,7 @@ def test_time_and_automatic_mode_are_chosen_shown_and_shared(app: Served, page: 
     status = page.locator(".gs-status")
     expect(status).to_contain_text(re.compile("stopped as the (first hits keep|query hardly)"))
     expect(page.get_by_text("Stops when the top 5 keep their places")).to_be_visible()
-    assert "refine=Auto" in page.url
+    wait_for_address(page, "refine=Auto")
     click(page.get_by_role("radio", name="Time"))
     limit = page.get_by_role("spinbutton", name=re.compile("Answer within"))
     limit.fill("10000")
@@ -281,8 +282,8 @@ def test_feedback_changes_the_ranking_and_can_be_shared(app: Served, page: Page)
     expect(passages.nth(6)).not_to_have_text(liked)
     wait_until_refined(page, 5)
     assert passages.all_inner_texts().index(liked) < 6
+    wait_for_address(page, "like=")
     address = page.url
-    assert "like=" in address
     page.goto(address)
     wait_until_refined(page, 5)
     assert passages.all_inner_texts().index(liked) < 6
@@ -291,7 +292,7 @@ def test_feedback_changes_the_ranking_and_can_be_shared(app: Served, page: Page)
     click(page.get_by_role("button", name="Similar").first)
     expect(page.get_by_role("button", name=re.compile("Similar to"))).to_be_visible()
     expect(passages.first).not_to_have_text(first)
-    assert "similar=" in page.url
+    wait_for_address(page, "similar=")
 
 
 def test_hits_are_exported(app: Served, page: Page) -> None:

@@ -126,6 +126,11 @@ def wait_until_drawn(page: Page) -> None:
     assert page.evaluate(STANDS_STILL, TIMEOUT_MS), f"not drawn within {TIMEOUT_MS} ms"
 
 
+def wait_for_address(page: Page, part: str) -> None:
+    """Wait until the page's address holds something."""
+    page.wait_for_url(lambda url: part in url)
+
+
 def click(target: Locator, *, position: Position | None = None) -> None:
     """Click where the page stands still; if it never does, after some seconds.
 
