@@ -22,7 +22,7 @@ DROP = """([target, files]) => {
         zone.dispatchEvent(new DragEvent(type, {dataTransfer: data, bubbles: true}))
 }"""
 ZONE = '[data-testid="stFileUploaderDropzone"]'
-LONG_MS = 600_000
+LONG_MS = 1_200_000
 """For what the model has to do, on busy cores."""
 
 

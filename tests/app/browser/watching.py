@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from playwright.sync_api import (
     ConsoleMessage,
     Dialog,
+    Error,
     Locator,
     LocatorAssertions,
     Page,
@@ -21,11 +22,11 @@ from playwright.sync_api import expect as expect_now
 
 TIMEOUT_MS = 30_000
 PATIENCE_MS = 5_000
-"""How long a click waits for a page that is drawn again and again."""
+"""How long a click waits for what keeps moving."""
 TWICE = "strict mode violation"
 # Streamlit says that all is drawn a while before the browser shows the last of it.
-STANDS_STILL = """patience => new Promise(resolve => {
-    const isMoving = () =>
+IS_DRAWN = """patience => new Promise(resolve => {
+    const isAtWork = () =>
         document.querySelector('.stApp')?.dataset.testScriptState === 'running' ||
         document.getAnimations().some(one => one.playState === 'running'
             && Number.isFinite(one.effect.getComputedTiming().endTime))
@@ -34,18 +35,33 @@ STANDS_STILL = """patience => new Promise(resolve => {
     let calm
     function wait() {
         clearTimeout(calm)
-        calm = setTimeout(() => isMoving() ? wait() : finish(true), 300)
+        calm = setTimeout(() => isAtWork() ? wait() : finish(true), 300)
     }
-    function finish(isStill) {
+    function finish(isDrawn) {
         watcher.disconnect()
         clearTimeout(calm)
         clearTimeout(end)
-        resolve(isStill)
+        resolve(isDrawn)
     }
     watcher.observe(document, {
         subtree: true, childList: true, attributes: true, characterData: true
     })
     wait()
+})"""
+# What is redrawn in its place all the time, as progress is, can be clicked all the same.
+STANDS_STILL = """(element, patience) => new Promise(resolve => {
+    const app = document.querySelector('.stApp')
+    const end = performance.now() + patience
+    let [place, looks] = ['', 0]
+    const timer = setInterval(() => {
+        const now = JSON.stringify(element.getBoundingClientRect())
+        const isStill = now === place && app?.dataset.testScriptState !== 'running'
+        looks = isStill ? looks + 1 : 0
+        place = now
+        if (looks < 6 && element.isConnected && performance.now() < end) return
+        clearInterval(timer)
+        resolve(element.isConnected)
+    }, 50)
 })"""
 
 
@@ -123,7 +139,7 @@ def expect(locator: Locator) -> LocatorAssertions:
 
 def wait_until_drawn(page: Page) -> None:
     """Wait until the page is not being drawn: what a test reads from it then stays as it is."""
-    assert page.evaluate(STANDS_STILL, TIMEOUT_MS), f"not drawn within {TIMEOUT_MS} ms"
+    assert page.evaluate(IS_DRAWN, TIMEOUT_MS), f"not drawn within {TIMEOUT_MS} ms"
 
 
 def wait_for_address(page: Page, part: str) -> None:
@@ -132,14 +148,20 @@ def wait_for_address(page: Page, part: str) -> None:
 
 
 def click(target: Locator, *, position: Position | None = None) -> None:
-    """Click where the page stands still; if it never does, after some seconds.
+    """Click something once it stands still; if it never does, after some seconds.
 
-    Where something moves between the press and the release of the button, the browser gives the
-    click to what holds both places, and nobody takes it.
+    Where it moves between the press and the release of the button, the browser gives the click to
+    what holds both places, and nobody takes it.
     """
-    expect(target).to_be_visible()
-    target.page.evaluate(STANDS_STILL, PATIENCE_MS)
-    target.click(position=position)
+    end = time.monotonic() + TIMEOUT_MS / 1000
+    while True:
+        expect(target).to_be_visible()
+        try:
+            if target.evaluate(STANDS_STILL, PATIENCE_MS):  # else another has taken its place
+                return target.click(position=position)
+        except Error as error:
+            if TWICE not in str(error) or time.monotonic() > end:
+                raise
 
 
 def note_socket(watched: Watched, url: str) -> None:
