@@ -7,7 +7,7 @@ from pathlib import Path
 from playwright.sync_api import FilePayload, Locator, Page
 
 from indexer.collections.library import Library
-from tests.app.browser.watching import click, expect
+from tests.app.browser.watching import click, enter, expect
 from tests.app.conftest import DOCUMENTS
 from tests.app.server_process import Served
 
@@ -78,14 +78,12 @@ def manage(page: Page, action: str) -> Locator:
 
 def search(page: Page, app: Served, collection: str, text: str) -> None:
     page.goto(f"{app.url}/?collection={collection}")
-    page.get_by_role("searchbox", name="What are you looking for?").fill(text)
-    page.keyboard.press("Enter")
+    enter(page.get_by_role("searchbox", name="What are you looking for?"), text)
 
 
 def add_folder(page: Page, folder: Path) -> None:
     click(page.get_by_role("tab", name="Path on this machine"))
-    page.get_by_role("textbox", name="Path of a folder").fill(str(folder))
-    page.keyboard.press("Enter")
+    enter(page.get_by_role("textbox", name="Path of a folder"), str(folder))
 
 
 def write_texts(folder: Path, count: int) -> Path:

@@ -28,7 +28,7 @@ from tests.app.browser.library_page import (
     search,
     write_texts,
 )
-from tests.app.browser.watching import Watched, click, expect
+from tests.app.browser.watching import Watched, click, enter, expect
 from tests.app.conftest import DOCUMENTS
 from tests.app.server_process import Served, served
 from tests.app.waiting import wait_until
@@ -62,8 +62,7 @@ def test_the_first_run_leads_from_nothing_to_a_found_passage(app: Served, page: 
     expect(page.get_by_text("1 document ·")).to_be_visible()
     expect(page.get_by_text("Nothing can be searched here yet")).to_have_count(0)
     click(page.get_by_role("link", name="Search"))
-    page.get_by_role("searchbox", name="What are you looking for?").fill("limescale in the tap")
-    page.keyboard.press("Enter")
+    enter(page.get_by_role("searchbox", name="What are you looking for?"), "limescale in the tap")
     expect(page.locator(".gs-hit").first).to_contain_text(TAP.name, timeout=LONG_MS)
 
 

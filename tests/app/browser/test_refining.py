@@ -8,7 +8,14 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.app.browser.test_searching import CONTRAST, NAMELESS
-from tests.app.browser.watching import click, expect, wait_for_address, wait_until_drawn, watch
+from tests.app.browser.watching import (
+    click,
+    enter,
+    expect,
+    wait_for_address,
+    wait_until_drawn,
+    watch,
+)
 from tests.app.server_process import Served
 
 QUESTION = "how cold does the refrigerator have to be"
@@ -29,8 +36,7 @@ def picture(page: Page, name: str):
 
 def test_a_question_is_watched_step_by_step(app: Served, page: Page) -> None:
     page.goto(app.url + "/refine")
-    page.get_by_role("searchbox", name="Text to refine").fill(QUESTION)
-    page.keyboard.press("Enter")
+    enter(page.get_by_role("searchbox", name="Text to refine"), QUESTION)
     expect(page.get_by_text(re.compile(r"^20 steps in "))).to_be_visible()
     wait_until_drawn(page)
     for name in PICTURES:
@@ -46,14 +52,13 @@ def test_a_question_is_watched_step_by_step(app: Served, page: Page) -> None:
 def test_steps_are_chosen_by_keys_and_the_passage_by_its_name(app: Served, page: Page) -> None:
     page.goto(app.url + ADDRESS)
     expect(page.get_by_text(re.compile(r"^6 steps in "))).to_be_visible()
-    slider = page.get_by_role("slider", name="Steps to watch")
-    slider.focus()
-    page.keyboard.press("ArrowLeft")
+    page.get_by_role("slider", name="Steps to watch").press("ArrowLeft")
     expect(page.get_by_text(re.compile(r"^5 steps in "))).to_be_visible()
     click(page.get_by_role("combobox", name=re.compile("Compare with")))
     click(page.get_by_role("option", name="A text of my own"))
-    page.get_by_role("textbox", name="Passage").fill("Keep it below four degrees.")
-    page.keyboard.press("Control+Enter")
+    passage = page.get_by_role("textbox", name="Passage")
+    passage.fill("Keep it below four degrees.")
+    passage.press("Control+Enter")
     expect(picture(page, "Similarity of query and passage by step")).to_be_visible()
 
 

@@ -15,14 +15,20 @@ from indexer.collections.library import Library
 from indexer.embedder import load_embedder
 from indexer.indexing.index_report import IndexOptions
 from indexer.indexing.pipeline import index_paths
-from tests.app.browser.watching import click, expect, wait_for_address, wait_until_drawn, watch
+from tests.app.browser.watching import (
+    click,
+    enter,
+    expect,
+    wait_for_address,
+    wait_until_drawn,
+    watch,
+)
 from tests.app.conftest import DOCUMENTS
 from tests.app.server_process import Served, served
 
 
 def search(page: Page, text: str) -> None:
-    page.get_by_role("searchbox", name="What are you looking for?").fill(text)
-    page.keyboard.press("Enter")
+    enter(page.get_by_role("searchbox", name="What are you looking for?"), text)
 
 
 def wait_until_refined(page: Page, steps: int) -> None:
@@ -80,8 +86,7 @@ def test_modes_and_filters_hold_and_can_be_linked_to(app: Served, page: Page) ->
     click(page.get_by_role("radio", name="Words"))
     expect(page.get_by_text("in all: words")).to_be_visible()
     click(page.get_by_role("button", name="Filters"))
-    page.get_by_label("File or folder name contains").fill("breaker")
-    page.keyboard.press("Enter")
+    enter(page.get_by_label("File or folder name contains"), "breaker")
     expect(page.get_by_text("Nothing found")).to_be_visible()
     wait_for_address(page, "path=breaker")
     address = page.url
@@ -110,13 +115,12 @@ def test_the_slider_is_moved_by_keys_and_says_what_it_costs(
     slider = page.get_by_role("slider")
     expect(slider).to_have_attribute("aria-label", slider_name(4))
     expect(page.get_by_text("4 steps", exact=False).last).to_be_visible()
-    slider.focus()
-    page.keyboard.press("ArrowRight")
+    slider.press("ArrowRight")
     expect(slider).to_have_attribute("aria-label", slider_name(5))
     expect(page.get_by_text("in all: reading")).to_contain_text("5 steps")
     wait_for_address(page, "steps=5")
     for _ in range(20):
-        page.keyboard.press("ArrowRight")
+        slider.press("ArrowRight")
     expect(slider).to_have_attribute("aria-label", slider_name(20))
     expect(page.get_by_text("in all: reading")).to_contain_text("20 steps")
     wait_for_address(page, "steps=20")
@@ -215,16 +219,13 @@ def test_time_and_automatic_mode_are_chosen_shown_and_shared(app: Served, page: 
     wait_for_address(page, "refine=Auto")
     click(page.get_by_role("radio", name="Time"))
     limit = page.get_by_role("spinbutton", name=re.compile("Answer within"))
-    limit.fill("10000")
-    page.keyboard.press("Enter")
+    enter(limit, "10000")
     expect(status).to_contain_text("20 steps")
-    limit.fill("5")
-    page.keyboard.press("Enter")
+    enter(limit, "5")
     expect(status).to_contain_text("stopped by the time limit")
-    address = page.url
-    assert "refine=Time" in address
-    assert "budget=5" in address
-    page.goto(address)
+    wait_for_address(page, "refine=Time")
+    wait_for_address(page, "budget=5")
+    page.goto(page.url)
     expect(status).to_contain_text("stopped by the time limit")
     expect(limit).to_have_value("5")
 

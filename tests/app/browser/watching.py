@@ -164,6 +164,12 @@ def click(target: Locator, *, position: Position | None = None) -> None:
                 raise
 
 
+def enter(box: Locator, text: str) -> None:
+    """Type a text into a box, in place of what is in it, and press Enter."""
+    box.fill(text)
+    box.press("Enter")
+
+
 def note_socket(watched: Watched, url: str) -> None:
     if urlsplit(url).hostname != "127.0.0.1":
         watched.foreign.append(url)
