@@ -234,8 +234,12 @@ def test_indexing_is_paused_continued_and_cancelled(
     expect(page.get_by_role("button", name="Continue")).to_have_count(0)
     page.reload()
     expect(page.get_by_text("to do")).to_have_count(0)
-    with Library(app.home).open("paused") as collection:
-        assert set(collection.ledger.totals().states) == {"ready"}
+    wait_until(lambda: states(app, "paused") == {"ready"})
+
+
+def states(app: Served, name: str) -> set[str]:
+    with Library(app.home).open(name) as collection:
+        return set(collection.ledger.totals().states)
 
 
 def test_a_document_is_read_and_deleted(app: Served, page: Page) -> None:
