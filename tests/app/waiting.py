@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 
-def wait_until(holds: Callable[[], object], *, timeout_s: float = 60.0) -> None:
+def wait_until(holds: Callable[[], object], *, timeout_s: float = 300.0) -> None:
     """Return as soon as ``holds()`` is true; fail when it does not come to that."""
     deadline = time.monotonic() + timeout_s
     while not holds():
