@@ -86,4 +86,4 @@ def answers(url: str) -> bool:
 
 def wait_for_model(app: Served) -> None:
     """Wait for the model: when it is loaded, pages draw themselves anew and close what is open."""
-    wait_until(lambda: answers(f"{app.url}/health"), timeout_s=180)
+    wait_until(lambda: answers(f"{app.url}/health"))

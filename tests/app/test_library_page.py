@@ -225,7 +225,7 @@ def test_thousands_of_documents_and_waiting_files_come_page_by_page(
     services = shared_services()
     services.queue.add("default", paths, kind="files")
     services.worker.notify()
-    wait_until(gated.is_asked.is_set, timeout_s=300.0)
+    wait_until(gated.is_asked.is_set)
     test = page()
     assert not test.exception
     assert "3,000 documents" in test.caption[0].value
@@ -243,10 +243,7 @@ def test_thousands_of_documents_and_waiting_files_come_page_by_page(
     ]
     services.worker.cancel("default")
     gated.gate.set()
-    wait_until(
-        lambda: not services.queue.dropped() and not services.worker.activity().is_busy,
-        timeout_s=300.0,
-    )
+    wait_until(lambda: not services.queue.dropped() and not services.worker.activity().is_busy)
 
 
 def test_the_limit_of_uploads_is_said_with_what_to_do(

@@ -70,7 +70,7 @@ def judge_all(services: Services, questions: tuple[str, ...] = QUESTIONS) -> Non
 
 def measured(services: Services, subject: Subject) -> AppTest:
     services.evaluations.start(subject)
-    wait_until(lambda: not services.evaluations.status(subject).is_busy, timeout_s=120)
+    wait_until(lambda: not services.evaluations.status(subject).is_busy)
     assert services.evaluations.status(subject).problem == ""
     return page(QUALITY)
 
@@ -164,7 +164,7 @@ def test_judging_feeds_the_plot_and_the_knee_becomes_the_default(ready: Services
     assert "11 judged queries · 11 thumbs up · 11 thumbs down" in test.caption[0].value
     button(test, "Measure").click().run()
     assert not test.exception
-    wait_until(lambda: ready.evaluations.status(subject(ready)).measured is not None, timeout_s=120)
+    wait_until(lambda: ready.evaluations.status(subject(ready)).measured is not None)
     test = page(QUALITY)
     assert not test.exception
     first, second = charts(test)
@@ -262,7 +262,7 @@ def test_a_set_that_is_uploaded_is_measured(ready: Services, corpus: bool) -> No
     assert test.selectbox(key="judged-by").value == "faq"
     button(test, "Measure").click().run()
     faq = subject(ready, "faq")
-    wait_until(lambda: not ready.evaluations.status(faq).is_busy, timeout_s=120)
+    wait_until(lambda: not ready.evaluations.status(faq).is_busy)
     assert ready.evaluations.status(faq).problem == ""
     test.run()
     assert not test.exception

@@ -60,7 +60,7 @@ def test_judging_feeds_the_quality_plot(app: Served, page: Page) -> None:
     expect(page.get_by_role("button", name="Measure")).to_be_disabled()
     # Hits change places when the model is ready, and thumbs move with them: wait for it.
     page.goto(app.url + "/refine?q=tap")
-    expect(picture(page, "Time of each step")).to_be_attached(timeout=60_000)
+    expect(picture(page, "Time of each step")).to_be_attached()
     for question in QUESTIONS:
         judge(app, page, question)
     page.reload()  # what was said is there again
@@ -89,7 +89,7 @@ def test_a_measurement_is_cancelled(app: Served, page: Page) -> None:
     cancel = page.get_by_role("button", name="Cancel")
     click(cancel)
     expect(cancel).to_have_count(0)
-    expect(measure).to_be_visible(timeout=60_000)
+    expect(measure).to_be_visible()
     expect(measure).to_be_enabled()
 
 

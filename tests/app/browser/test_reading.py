@@ -16,7 +16,7 @@ from indexer.embedder import Embedder
 from indexer.indexing.index_report import IndexOptions
 from indexer.indexing.pipeline import index_paths
 from tests.app.browser.test_searching import CONTRAST, NAMELESS
-from tests.app.browser.watching import Watched, click, expect, wait_until_drawn, watch
+from tests.app.browser.watching import TIMEOUT_MS, Watched, click, expect, wait_until_drawn, watch
 from tests.app.conftest import DOCUMENTS
 from tests.app.server_process import Served, served, wait_for_model
 from tests.indexer.preview.pdf_making import endless_page
@@ -235,7 +235,7 @@ def test_nothing_of_a_document_is_cut_off_or_without_a_name(
     context = chromium.new_context(
         viewport={"width": width, "height": 844}, color_scheme=scheme, reduced_motion="reduce"
     )
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(TIMEOUT_MS)
     watched = watch(context.new_page())
     page = watched.page
     for words in ("thaw meat in the refrigerator", "walrus with ivory tusks", "wombat burrow"):

@@ -73,7 +73,7 @@ def test_nothing_is_cut_off_or_without_a_name(
     watched = watch(context.new_page())
     page = watched.page
     page.goto(app.url + ADDRESS)
-    expect(picture(page, PICTURES[-1])).to_be_attached(timeout=60_000)
+    expect(picture(page, PICTURES[-1])).to_be_attached()
     wait_until_drawn(page)
     for name in PICTURES:
         box = picture(page, name).bounding_box()

@@ -20,7 +20,7 @@ from playwright.sync_api import (
 )
 from playwright.sync_api import expect as expect_now
 
-TIMEOUT_MS = 30_000
+TIMEOUT_MS = 60_000
 PATIENCE_MS = 5_000
 """How long a click waits for what keeps moving."""
 TWICE = "strict mode violation"

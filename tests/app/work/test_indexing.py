@@ -158,7 +158,7 @@ def test_an_app_that_ends_in_the_middle_loses_nothing_and_does_nothing_twice(
     before = gated.texts
 
     again = build_services()
-    wait_until(lambda: is_idle(again), timeout_s=180.0)  # the whole sample, refined
+    wait_until(lambda: is_idle(again))  # the whole sample, refined
     assert states(again) == {"ready": 48}
     with again.collections.use("notes") as collection:
         passages = len(collection.store)
@@ -202,7 +202,7 @@ def test_a_run_can_be_paused_and_continued(
 
     services.worker.resume(stopped)
     wait_until(  # the whole sample, refined
-        lambda: is_idle(services) and not services.activity("notes").stopped, timeout_s=180.0
+        lambda: is_idle(services) and not services.activity("notes").stopped
     )
     assert states(services) == {"ready": 48}
 

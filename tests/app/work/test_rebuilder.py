@@ -181,7 +181,7 @@ def test_a_request_that_cannot_be_removed_does_not_end_the_thread(
     request.mkdir()  # which is not removed as a file is
     services.start()
     services.upkeep.rebuild("other", TWO_STEPS)
-    wait_until(lambda: services.upkeep.rebuilds.state("other").done, timeout_s=10.0)
+    wait_until(lambda: services.upkeep.rebuilds.state("other").done)
 
 
 def test_what_another_program_rebuilds_is_seen_and_what_it_left_is_given_up(
