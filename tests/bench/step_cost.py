@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import argparse
 import logging
+import math
 import statistics
-import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from gircse_core import GircseEmbedder
@@ -26,6 +28,7 @@ from gircse_core.backbones.causal import CausalBackbone
 from gircse_core.config import ModelConfig
 from gircse_core.generation import generate
 from tests.bench.embedding import SAMPLE, passages
+from tests.bench.startup import timed
 
 QUERY = "how do I remove limescale from a tap"
 STEPS = (0, 1, 2, 5, 10, 20)
@@ -33,13 +36,16 @@ PASSAGE_TOKENS, QUERY_TOKENS, BATCH = 217, 32, 64
 
 
 def median_s(work: Callable[[], object], rounds: int) -> float:
-    work()
-    seconds = []
-    for _ in range(rounds):
-        begun = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - begun)
-    return statistics.median(seconds)
+    return statistics.median(timed(rounds, work))
+
+
+def weight_count(folder: Path) -> int:
+    """Return how many numbers the safetensors files of a folder hold."""
+    count = 0
+    for file in folder.glob("*.safetensors"):
+        with safe_open(file, framework="pt") as tensors:
+            count += sum(math.prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118
+    return count
 
 
 def copied_bytes_per_s(device: torch.device) -> float:
@@ -69,10 +75,9 @@ def refine(embedder: GircseEmbedder, steps: int) -> None:
 
 def time_model(name: str, *, texts: int, rounds: int) -> None:
     embedder = GircseEmbedder(name)
-    backbone = embedder.document_backbone
     documents = passages(SAMPLE, count=texts, tokens=200)
-    weights = sum(file.stat().st_size for file in embedder.info.base.glob("*.safetensors"))
-    speed = copied_bytes_per_s(backbone.device)
+    weights = weight_count(embedder.info.base) * embedder.placement.query_dtype.itemsize
+    speed = copied_bytes_per_s(embedder.placement.device)
     print(f"{embedder.info.name}: {embedder.placement.reason}; {speed / 1e9:,.0f} GB/s")
     for steps in (count for count in STEPS if count >= embedder.config.min_steps):
         batch_s = median_s(partial(embedder.embed_documents, documents, steps), rounds)

@@ -15,7 +15,7 @@ from indexer.indexing.index_report import IndexOptions
 from indexer.indexing.pipeline import index_paths
 from tests.app.browser.test_refining import picture
 from tests.app.browser.test_searching import CONTRAST, NAMELESS
-from tests.app.browser.watching import click, expect, wait_until_drawn, watch
+from tests.app.browser.watching import TIMEOUT_MS, click, expect, wait_until_drawn, watch
 from tests.app.conftest import DOCUMENTS, FEW
 from tests.app.server_process import Served, served
 from tests.gircse_core import models
@@ -101,7 +101,7 @@ def test_nothing_is_cut_off_or_without_a_name(
     context = chromium.new_context(
         viewport={"width": width, "height": 844}, color_scheme=scheme, reduced_motion="reduce"
     )
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(TIMEOUT_MS)
     watched = watch(context.new_page())
     page = watched.page
     page.goto(app.url + "/quality")

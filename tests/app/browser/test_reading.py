@@ -240,7 +240,6 @@ def test_nothing_of_a_document_is_cut_off_or_without_a_name(
     page = watched.page
     for words in ("thaw meat in the refrigerator", "walrus with ivory tusks", "wombat burrow"):
         open_passage(page, app, words)
-        wait_until_drawn(page)
         assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
         assert reader(page).evaluate("box => box.scrollWidth - box.clientWidth") <= 0
         assert page.evaluate(NAMELESS) == []

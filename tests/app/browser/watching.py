@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -121,16 +122,22 @@ class _Patient:
         assertion = getattr(self._assertions, name)
 
         def hold(*values: Any, timeout: float = TIMEOUT_MS, **options: Any) -> None:
-            end = time.monotonic() + timeout / 1000
-            while True:
-                try:
-                    return assertion(*values, timeout=timeout, **options)
-                except AssertionError as error:
-                    if TWICE not in str(error) or time.monotonic() > end:
-                        raise
-                self._page.wait_for_timeout(50)
+            ask = partial(assertion, *values, timeout=timeout, **options)
+            _once_alone(self._page, ask, timeout=timeout)
 
         return hold
+
+
+def _once_alone(page: Page, act: Callable[[], None], *, timeout: float = TIMEOUT_MS) -> None:
+    """Do something, again as long as there are two elements of which one is meant."""
+    end = time.monotonic() + timeout / 1000
+    while True:
+        try:
+            return act()
+        except (AssertionError, Error) as error:
+            if TWICE not in str(error) or time.monotonic() > end:
+                raise
+        page.wait_for_timeout(50)
 
 
 def expect(locator: Locator) -> LocatorAssertions:
@@ -153,15 +160,14 @@ def click(target: Locator, *, position: Position | None = None) -> None:
     Where it moves between the press and the release of the button, the browser gives the click to
     what holds both places, and nobody takes it.
     """
-    end = time.monotonic() + TIMEOUT_MS / 1000
-    while True:
-        expect(target).to_be_visible()
-        try:
-            if target.evaluate(STANDS_STILL, PATIENCE_MS):  # else another has taken its place
-                return target.click(position=position)
-        except Error as error:
-            if TWICE not in str(error) or time.monotonic() > end:
-                raise
+
+    def press() -> None:
+        while not target.evaluate(STANDS_STILL, PATIENCE_MS):
+            pass  # another has taken its place
+        target.click(position=position)
+
+    expect(target).to_be_visible()
+    _once_alone(target.page, press)
 
 
 def enter(box: Locator, text: str) -> None:
